@@ -1,0 +1,1 @@
+//! What request bytes mean: the OpenAI-compatible vocabulary, parsed once at the edge.

@@ -1,0 +1,1 @@
+//! The vocabulary: ids, roots, receipts, encodings, signatures, Merkle trees.

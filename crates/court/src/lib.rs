@@ -1,0 +1,1 @@
+//! Replay of receipts: Held, Refuted or Cannot, with zero tolerance.

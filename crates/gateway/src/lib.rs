@@ -1,0 +1,1 @@
+//! OpenAI-compatible HTTP, receipts store and the page.

@@ -1,0 +1,1 @@
+//! Serves a model: fetches it, queues, batches, signs receipts.

@@ -1,0 +1,1 @@
+//! Model files, tokenizers, templates, the forward pass and the sampler.
