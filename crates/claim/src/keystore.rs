@@ -1,0 +1,1 @@
+//! Key files: Web3 Secret Storage, version 3.
