@@ -1,0 +1,48 @@
+//! Which instruction set runs the kernels.
+
+/// An instruction set that this machine has. The field is private: a value exists only after detection, which is what makes
+/// calling a kernel written for it sound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Isa(Set);
+
+/// The instruction sets that have kernels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Set {
+    /// Plain loops, on any machine.
+    Portable,
+}
+
+impl Isa {
+    /// The fastest instruction set of this machine.
+    pub fn detect() -> Self {
+        Self::available().into_iter().next().unwrap_or(Self(Set::Portable))
+    }
+
+    /// The reference: plain loops, on any machine.
+    pub const fn portable() -> Self {
+        Self(Set::Portable)
+    }
+
+    /// Every instruction set that this machine can run, fastest first; the last is `portable`.
+    pub fn available() -> Vec<Self> {
+        vec![Self(Set::Portable)]
+    }
+
+    /// The instruction set of this name, or `None` where the name is unknown or the machine lacks it.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::available().into_iter().find(|isa| isa.name() == name)
+    }
+
+    /// `avx512`, `avx2`, `neon` or `portable`.
+    pub const fn name(self) -> &'static str {
+        match self.0 {
+            Set::Portable => "portable",
+        }
+    }
+}
+
+impl std::fmt::Display for Isa {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,18 @@
+//! CA-1 in plain loops: the specification as code. Every other instruction set must equal it bit for bit.
+//!
+//! Nothing here is tuned. Read it beside `docs/arithmetic.md`: same sections, same order.
+
+mod attention;
+mod functions;
+mod matmul;
+mod row;
+mod sampling;
+mod vector;
+
+pub(crate) use attention::attention;
+pub use functions::{exp, gelu, sigmoid, silu, tanh};
+pub(crate) use matmul::matmul;
+pub(crate) use row::row;
+pub use sampling::{argmax, max, sample_weights};
+pub use vector::vector_sum;
+pub(crate) use vector::{quantise, rms_norm, rope};
