@@ -44,22 +44,18 @@ domains! {
     STATE = "candor/1/state";
     /// The chain over state hashes: [`StateChain`](crate::StateChain).
     STATE_CHAIN = "candor/1/states";
-    /// The model root: hyper-parameters and the counted trees below it.
+    /// The model root: the counted Merkle root over the named parts of a model.
     MODEL = "candor/1/model";
     /// A model's hyper-parameters.
     MODEL_CONFIG = "candor/1/model/config";
     /// One quantised tensor of a model.
     MODEL_TENSOR = "candor/1/model/tensor";
-    /// The counted Merkle root over a model's tensors.
-    MODEL_TENSORS = "candor/1/model/tensors";
+    /// A named part of a model: the leaf of its root.
+    MODEL_PART = "candor/1/model/part";
     /// A model's rotary table.
     MODEL_ROTARY = "candor/1/model/rotary";
-    /// A model's tokenizer.
+    /// A model's tokenizer, chat template included.
     MODEL_TOKENIZER = "candor/1/model/tokenizer";
-    /// A model's chat template.
-    MODEL_TEMPLATE = "candor/1/model/template";
-    /// A model's adapters.
-    MODEL_ADAPTERS = "candor/1/model/adapters";
 }
 
 #[cfg(test)]
