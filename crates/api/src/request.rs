@@ -5,7 +5,7 @@ use serde_json::Value;
 
 /// What a request body asks for, the same for all three endpoints.
 ///
-/// Made by [`parse`](crate::parse::parse) only, so that every value is in the range its field states.
+/// Made by [`parse`](crate::parse()) only, so that every value is in the range its field states.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
     /// Where the body was sent.

@@ -1,7 +1,6 @@
 //! What a host hands back for a request: the parsed request and a queue of what happens to it.
 
-use api::error::ApiError;
-use api::request::Request;
+use api::{ApiError, Request};
 use claim::{Address, ChoiceIndex, Evidence, Finish, ModelRoot, SignedReceipt, TokenCount, TokenId, UnixMillis};
 use tokio::sync::mpsc;
 

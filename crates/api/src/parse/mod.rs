@@ -8,6 +8,9 @@ mod completions;
 mod responses;
 mod tools;
 
+#[cfg(test)]
+mod tests;
+
 use claim::{Endpoint, TokenId};
 use serde_json::Value;
 
