@@ -83,6 +83,23 @@ impl WeightType {
         }
     }
 
+    /// The format's number in a GGUF tensor table.
+    pub const fn to_ggml(self) -> u32 {
+        match self {
+            Self::F32 => 0,
+            Self::F16 => 1,
+            Self::Q4_0 => 2,
+            Self::Q4_1 => 3,
+            Self::Q5_0 => 6,
+            Self::Q5_1 => 7,
+            Self::Q8_0 => 8,
+            Self::Q4_K => 12,
+            Self::Q5_K => 13,
+            Self::Q6_K => 14,
+            Self::BF16 => 30,
+        }
+    }
+
     /// The format with this number in a GGUF tensor table, or `None` where CA-1 has no rule for it.
     pub const fn from_ggml(kind: u32) -> Option<Self> {
         Some(match kind {

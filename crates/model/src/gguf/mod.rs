@@ -23,6 +23,7 @@ mod error;
 mod kind;
 mod reader;
 mod value;
+mod write;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -30,6 +31,7 @@ use std::ops::Range;
 pub use error::GgufError;
 pub use kind::{TensorKind, tensor_kind};
 pub use value::{Array, ElementKind, Strings, Value};
+pub use write::{GgufWriter, Metadata};
 
 use reader::Reader;
 
