@@ -250,11 +250,8 @@ impl<'a> Decoder<'a> {
     ///
     /// [`DecodeError::Truncated`] if fewer are left.
     pub fn raw(&mut self, field: &'static str, size_bytes: usize) -> Result<&'a [u8], DecodeError> {
-        let (head, tail) = self.left.split_at_checked(size_bytes).ok_or(DecodeError::Truncated {
-            field,
-            needed: size_bytes as u64,
-            left: self.left.len() as u64,
-        })?;
+        let (head, tail) =
+            self.left.split_at_checked(size_bytes).ok_or_else(|| self.truncated(field, size_bytes as u64))?;
         self.left = tail;
         Ok(head)
     }
@@ -265,7 +262,9 @@ impl<'a> Decoder<'a> {
     ///
     /// [`DecodeError::Truncated`] if fewer are left.
     pub fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
-        Ok(self.raw(field, N)?.try_into().expect("raw gave exactly N bytes"))
+        let (head, tail) = self.left.split_first_chunk().ok_or_else(|| self.truncated(field, N as u64))?;
+        self.left = tail;
+        Ok(*head)
     }
 
     /// Takes one byte.
@@ -353,9 +352,8 @@ impl<'a> Decoder<'a> {
         }
         // `found` is at most `max`, a usize; the product saturates where no input could be long enough anyway.
         let needed = found.saturating_mul(item_bytes as u64);
-        let left = self.left.len() as u64;
-        if needed > left {
-            return Err(DecodeError::Truncated { field, needed, left });
+        if needed > self.left.len() as u64 {
+            return Err(self.truncated(field, needed));
         }
         Ok(found as usize)
     }
@@ -391,6 +389,11 @@ impl<'a> Decoder<'a> {
             1 => self.address(field).map(Some),
             found => Err(DecodeError::UnknownCode { field, max: 1, found }),
         }
+    }
+
+    /// The error of a field that needs more bytes than are left.
+    const fn truncated(&self, field: &'static str, needed: u64) -> DecodeError {
+        DecodeError::Truncated { field, needed, left: self.left.len() as u64 }
     }
 
     /// Takes a member of a closed set.

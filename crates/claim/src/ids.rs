@@ -275,3 +275,60 @@ impl FromStr for Address {
         Ok(address)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::{Address, AddressParseError, Digest, DigestParseError, TokenId};
+
+    /// The addresses that EIP-55 itself lists.
+    #[test]
+    fn the_addresses_of_the_proposal_keep_their_case() {
+        let listed = [
+            "0x52908400098527886E0F7030069857D2E4169EE7",
+            "0x8617E340B3D01FA5F11F306F4090FD50E238070D",
+            "0xde709f2102306220921060314715629080e2fb77",
+            "0x27b1fdb04752bbc536007a920d24acb045561c26",
+            "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
+            "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359",
+            "0xdbF03B407c01E7cD3CBea99509d93f8DDDC8C6FB",
+            "0xD1220A0cf47c7B9Be7A2E6BA89F429762e7b9aDb",
+        ];
+        for text in listed {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_typing_error_in_an_address_is_found() {
+        let right = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+        let expected: Address = right.parse().unwrap();
+        let wrong = right.replace("5aA", "5AA");
+        assert_eq!(wrong.parse::<Address>(), Err(AddressParseError::WrongChecksum { expected }));
+        assert_eq!("5aae".parse::<Address>(), Err(AddressParseError::MissingPrefix));
+        assert_eq!("0x5aae".parse::<Address>(), Err(AddressParseError::WrongLength { found: 4 }));
+        assert_eq!("0x5aa".parse::<Address>(), Err(AddressParseError::WrongLength { found: 3 }));
+        let letter = right.replace("f33", "g33");
+        assert_eq!(letter.parse::<Address>(), Err(AddressParseError::NotHex { index: 21 }));
+    }
+
+    #[test]
+    fn digests_say_what_is_wrong_with_them() {
+        let check = |text: &str, expected| assert_eq!(text.parse::<Digest>(), Err(expected), "{text}");
+        check("", DigestParseError::MissingPrefix);
+        check("0X00", DigestParseError::MissingPrefix);
+        check("0x", DigestParseError::WrongLength { found: 0 });
+        check(&format!("0x{}", "0".repeat(63)), DigestParseError::WrongLength { found: 63 });
+        check(&format!("0x{}", "0".repeat(66)), DigestParseError::WrongLength { found: 66 });
+        check(&format!("0x0\u{e9}{}", "0".repeat(61)), DigestParseError::NotHex { index: 1 });
+        check(&format!("0x+{}", "0".repeat(63)), DigestParseError::NotHex { index: 0 });
+    }
+
+    #[test]
+    fn numbers_show_and_read_as_numbers() {
+        assert_eq!(TokenId::new(7).to_string(), "7");
+        assert_eq!("7".parse(), Ok(TokenId::new(7)));
+        assert!("4294967296".parse::<TokenId>().is_err());
+    }
+}

@@ -101,20 +101,25 @@ impl HostPublicKey {
     ///
     /// [`KeyError::NotAPoint`] if the bytes are anything else.
     pub fn from_bytes(bytes: &[u8; 33]) -> Result<Self, KeyError> {
+        // The curve's crate also reads "compact" points, which start with 05: a second string for the same key.
+        if !matches!(bytes[0], 0x02 | 0x03) {
+            return Err(KeyError::NotAPoint);
+        }
         VerifyingKey::from_sec1_bytes(bytes).map(Self).map_err(|_| KeyError::NotAPoint)
     }
 
     /// The compressed point.
     pub fn to_bytes(&self) -> [u8; 33] {
-        let point = self.0.to_sec1_point(true);
-        point.as_bytes().try_into().expect("a compressed point other than the identity has 33 bytes")
+        let mut bytes = [0; 33];
+        bytes.copy_from_slice(self.0.to_sec1_point(true).as_bytes());
+        bytes
     }
 
     /// The address: the last 20 bytes of the keccak-256 of both coordinates.
     pub fn address(&self) -> Address {
         let point = self.0.to_sec1_point(false);
         let hash = Digest::keccak256(&point.as_bytes()[1..]).get();
-        Address::new(hash[12..].try_into().expect("32 less 12 bytes are 20"))
+        Address::new(std::array::from_fn(|index| hash[12 + index]))
     }
 
     /// The curve point.

@@ -12,8 +12,10 @@ use crate::Digest;
 use crate::domain::Domain;
 use crate::encoding::HashEncoder;
 
-/// The largest height of a tree: a leaf count is a `u64`.
-const HEIGHT_MAX: usize = 64;
+/// The largest number of leaves. A tree that could be hashed is far smaller; the limit keeps the count and its shifts in a `u64`.
+const LEAVES_MAX: u64 = (1 << HEIGHT_MAX) - 1;
+/// How many heights the full subtrees of such a tree can have.
+const HEIGHT_MAX: usize = 48;
 
 /// The hash of a leaf.
 pub fn leaf_hash(data: &[u8]) -> Digest {
@@ -68,12 +70,21 @@ impl RootBuilder {
     }
 
     /// Adds a leaf.
+    ///
+    /// # Panics
+    ///
+    /// At 2^48 leaves.
     pub fn push(&mut self, data: &[u8]) {
         self.push_hash(leaf_hash(data));
     }
 
     /// Adds a leaf by its [`leaf_hash`].
+    ///
+    /// # Panics
+    ///
+    /// At 2^48 leaves.
     pub fn push_hash(&mut self, leaf: Digest) {
+        assert!(self.count < LEAVES_MAX, "a tree has at most 2^48 - 1 leaves");
         self.carry(0, leaf);
     }
 
@@ -81,10 +92,15 @@ impl RootBuilder {
     ///
     /// # Errors
     ///
-    /// [`MerkleError::Misaligned`] if the leaves so far do not fill subtrees of this height, or the height exceeds 63.
+    /// [`MerkleError::Misaligned`] if the leaves so far do not fill subtrees of this height, and
+    /// [`MerkleError::TooManyLeaves`] if there would be 2^48 leaves or more.
     pub fn push_subtree(&mut self, height: u32, root: Digest) -> Result<(), MerkleError> {
-        if height as usize >= HEIGHT_MAX || !self.count.is_multiple_of(1 << height) {
-            return Err(MerkleError::Misaligned { leaf_count: self.count, height });
+        let leaf_count = self.count;
+        if height as usize >= HEIGHT_MAX || (1 << height) > LEAVES_MAX - leaf_count {
+            return Err(MerkleError::TooManyLeaves { leaf_count, height });
+        }
+        if !leaf_count.is_multiple_of(1 << height) {
+            return Err(MerkleError::Misaligned { leaf_count, height });
         }
         self.carry(height, root);
         Ok(())
@@ -160,6 +176,14 @@ pub enum MerkleError {
     /// A subtree does not start at a multiple of its own size.
     #[error("a subtree of height {height} cannot follow {leaf_count} leaves")]
     Misaligned {
+        /// How many leaves precede it.
+        leaf_count: u64,
+        /// Its height.
+        height: u32,
+    },
+    /// A subtree would make the tree too large.
+    #[error("a subtree of height {height} after {leaf_count} leaves makes 2^48 leaves or more")]
+    TooManyLeaves {
         /// How many leaves precede it.
         leaf_count: u64,
         /// Its height.

@@ -215,7 +215,9 @@ impl Receipt {
         encoder.address(self.client);
         encoder.u64(self.started.get());
         encoder.u64(self.finished.get());
-        encoder.finish().try_into().expect("the fields above have a fixed size, 391 bytes in all")
+        let mut bytes = [0; Self::SIZE_BYTES];
+        bytes.copy_from_slice(&encoder.finish());
+        bytes
     }
 
     /// Reads the canonical encoding.

@@ -84,12 +84,12 @@ impl VrfProof {
     ///
     /// [`VrfError::Gamma`] or [`VrfError::Response`] if the bytes cannot be a proof for any key and input.
     pub fn from_bytes(bytes: &[u8; Self::SIZE_BYTES]) -> Result<Self, VrfError> {
-        let (gamma, rest) = bytes.split_first_chunk::<33>().expect("81 bytes are more than 33");
-        let (challenge, response) = rest.split_first_chunk::<16>().expect("48 bytes are more than 16");
-        let response: [u8; 32] = response.try_into().expect("81 less 33 and 16 bytes are 32");
+        let gamma = std::array::from_fn(|index| bytes[index]);
+        let challenge = std::array::from_fn(|index| bytes[33 + index]);
+        let response: [u8; 32] = std::array::from_fn(|index| bytes[49 + index]);
         Ok(Self {
-            gamma: decompress(gamma).ok_or(VrfError::Gamma)?,
-            challenge: *challenge,
+            gamma: decompress(&gamma).ok_or(VrfError::Gamma)?,
+            challenge,
             response: Option::from(Scalar::from_repr(response.into())).ok_or(VrfError::Response)?,
         })
     }
@@ -120,7 +120,7 @@ pub fn verify(key: &HostPublicKey, alpha: &[u8], proof: &VrfProof) -> Result<Vrf
     let c = challenge_scalar(proof.challenge);
     let u = ProjectivePoint::GENERATOR * proof.response - ProjectivePoint::from(*key.point()) * c;
     let v = base * proof.response - ProjectivePoint::from(proof.gamma) * c;
-    if challenge(key, [base, proof.gamma.into(), u, v]) == proof.challenge {
+    if challenge(key, &[base, proof.gamma.into(), u, v]) == proof.challenge {
         Ok(proof.output())
     } else {
         Err(VrfError::WrongChallenge)
@@ -132,7 +132,7 @@ pub(crate) fn prove(secret: &NonZeroScalar, key: &HostPublicKey, alpha: &[u8]) -
     let base = hash_to_curve(key, alpha).expect("each of 256 tries finds a point with probability 1/2");
     let gamma = base * secret.as_ref();
     let k = nonce(secret, &base);
-    let challenge = challenge(key, [base, gamma, ProjectivePoint::GENERATOR * k, base * k]);
+    let challenge = challenge(key, &[base, gamma, ProjectivePoint::GENERATOR * k, base * k]);
     let response = k + challenge_scalar(challenge) * secret.as_ref();
     let proof = VrfProof { gamma: gamma.to_affine(), challenge, response };
     (proof, proof.output())
@@ -169,7 +169,7 @@ fn nonce(secret: &NonZeroScalar, base: &ProjectivePoint) -> Scalar {
 }
 
 /// The first 16 bytes of the hash over the public key and four points: H, Gamma, U, V.
-fn challenge(key: &HostPublicKey, points: [ProjectivePoint; 4]) -> [u8; 16] {
+fn challenge(key: &HostPublicKey, points: &[ProjectivePoint; 4]) -> [u8; 16] {
     let mut hash = Sha256::new().chain_update([SUITE, 0x02]).chain_update(key.to_bytes());
     for point in points {
         hash.update(point.to_affine().to_bytes());
