@@ -34,6 +34,7 @@ mod text;
 
 use std::fmt::Debug;
 
+use arith::Machine;
 use claim::{Finish, Position, Sampling, Seed, TokenId};
 
 use crate::grammar::{GrammarCompiler, GrammarError, GrammarState, Vocabulary};
@@ -196,7 +197,12 @@ impl<'m> Generation<'m> {
     /// # Errors
     ///
     /// The answer has ended, the row is too short, or a logit is not finite.
-    pub fn draw(&mut self, logits: &mut [f32], top: Option<u8>) -> Result<Draw, GenerationError> {
+    pub fn draw(
+        &mut self,
+        machine: &Machine,
+        logits: &mut [f32],
+        top: Option<u8>,
+    ) -> Result<Draw, GenerationError> {
         self.check_open()?;
         let (expected, found) = (self.language.size(), logits.len());
         if top.is_some() {
@@ -205,8 +211,8 @@ impl<'m> Generation<'m> {
         }
         let row = logits.get_mut(..expected).ok_or(SampleError::LogitCount { expected, found })?;
         let mask = self.grammar.as_ref().map(GrammarState::mask);
-        let token = self.sampler.draw(row, mask, self.seed, self.position())?;
-        let score = top.map(|top| score(&self.untouched, token, top)).transpose()?;
+        let token = self.sampler.draw(machine, row, mask, self.seed, self.position())?;
+        let score = top.map(|top| score(machine, &self.untouched, token, top)).transpose()?;
         Ok(Draw { token, score })
     }
 

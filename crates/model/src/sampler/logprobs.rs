@@ -1,6 +1,6 @@
 //! Log probabilities of tokens, from the untouched logits at temperature 1.
 
-use arith::portable::{max, sample_weights};
+use arith::Machine;
 use claim::TokenId;
 
 use super::{SampleError, non_finite};
@@ -37,8 +37,8 @@ pub struct TokenScore {
 /// # Errors
 ///
 /// A logit is not finite, or the token has none.
-pub fn score(logits: &[f32], token: TokenId, top: u8) -> Result<TokenScore, SampleError> {
-    let distribution = Distribution::new(logits)?;
+pub fn score(machine: &Machine, logits: &[f32], token: TokenId, top: u8) -> Result<TokenScore, SampleError> {
+    let distribution = Distribution::new(machine, logits)?;
     let logit = logits.get(token.get() as usize);
     let &logit = logit.ok_or(SampleError::UnknownToken { token, found: logits.len() })?;
     Ok(TokenScore { token, logprob: distribution.logprob(logit), top: distribution.top(logits, top) })
@@ -51,15 +51,15 @@ struct Distribution {
 }
 
 impl Distribution {
-    fn new(logits: &[f32]) -> Result<Self, SampleError> {
+    fn new(machine: &Machine, logits: &[f32]) -> Result<Self, SampleError> {
         if logits.is_empty() {
             return Err(SampleError::NothingAllowed);
         }
         let mut weights = vec![0; logits.len()];
-        let total = sample_weights(logits, 1.0, &mut weights).map_err(non_finite)?;
+        let total = machine.sample_weights(logits, 1.0, &mut weights).map_err(non_finite)?;
         // The scale is a power of two, so the product is as exact as the conversion.
         let sum = total as f64 * (1.0 / super::ranking::WEIGHT_MAX as f64);
-        Ok(Self { max: f64::from(max(logits)), log_sum: libm::log(sum) })
+        Ok(Self { max: f64::from(machine.max(logits)), log_sum: libm::log(sum) })
     }
 
     fn logprob(&self, logit: f32) -> f64 {

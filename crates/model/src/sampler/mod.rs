@@ -37,8 +37,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use arith::Fault;
-use arith::portable::{argmax, sample_weights};
+use arith::{Fault, Machine};
 use claim::{Position, Sampling, Seed, TokenId};
 
 pub use logprobs::{LOGPROBS_MAX, Logprob, TokenScore, score};
@@ -269,13 +268,15 @@ impl Sampler {
         self.penalties.observe(token);
     }
 
-    /// Chooses the token for `position`. The logits are changed by penalties and bias.
+    /// Chooses the token for `position`. The logits are changed by penalties and bias. The machine decides nothing but
+    /// the speed.
     ///
     /// # Errors
     ///
     /// The row has the wrong length or a logit that is not finite, or the mask leaves no token.
     pub fn draw(
         &mut self,
+        machine: &Machine,
         logits: &mut [f32],
         mask: Option<&TokenMask>,
         seed: Seed,
@@ -290,7 +291,7 @@ impl Sampler {
         }
         check_finite(logits)?;
         let Some(mask) = mask else {
-            return self.choose(logits, seed, position).map(|index| TokenId::new(index as u32));
+            return self.choose(machine, logits, seed, position).map(|index| TokenId::new(index as u32));
         };
         let mut allowed = std::mem::take(&mut self.allowed);
         let mut allowed_logits = std::mem::take(&mut self.allowed_logits);
@@ -298,21 +299,21 @@ impl Sampler {
         allowed.extend(mask.tokens().take_while(|&token| (token as usize) < logits.len()));
         allowed_logits.clear();
         allowed_logits.extend(allowed.iter().map(|&token| logits[token as usize]));
-        let token = self.choose(&allowed_logits, seed, position).map(|index| TokenId::new(allowed[index]));
+        let token = self.choose(machine, &allowed_logits, seed, position).map(|index| TokenId::new(allowed[index]));
         (self.allowed, self.allowed_logits) = (allowed, allowed_logits);
         token
     }
 
     /// Chooses an index among the logits of the candidates.
-    fn choose(&mut self, logits: &[f32], seed: Seed, position: Position) -> Result<usize, SampleError> {
+    fn choose(&mut self, machine: &Machine, logits: &[f32], seed: Seed, position: Position) -> Result<usize, SampleError> {
         if logits.is_empty() {
             return Err(SampleError::NothingAllowed);
         }
         if self.temperature == 0.0 {
-            return argmax(logits).ok_or(SampleError::NothingAllowed);
+            return Ok(argmax(machine, logits));
         }
         self.weights.resize(logits.len(), 0);
-        let total = sample_weights(logits, self.temperature, &mut self.weights).map_err(non_finite)?;
+        let total = machine.sample_weights(logits, self.temperature, &mut self.weights).map_err(non_finite)?;
         // At most 2^31 weights of at most 2^32 each.
         Ok(pick(&self.weights, total as u64, self.cuts, draw_bits(seed, position), &mut self.scratch))
     }
@@ -326,6 +327,12 @@ pub fn draw_bits(seed: Seed, position: Position) -> u64 {
         .finalize_xof()
         .fill(&mut bits);
     u64::from_le_bytes(bits)
+}
+
+/// Index of the largest logit, the first among equals. There is at least one, and all are finite.
+fn argmax(machine: &Machine, logits: &[f32]) -> usize {
+    let max = machine.max(logits);
+    logits.iter().position(|&logit| logit == max).expect("the largest logit is one of the logits")
 }
 
 /// A fault in weighing, as an error.

@@ -2,8 +2,8 @@
 //!
 //! A candidate's weight and position are packed into one integer, so that integer order is sampling order and no two
 //! candidates are equal. Most draws end among the few heaviest candidates: these are gathered and sorted first
-//! ([`Head`]). Where the answer lies beyond them, every weight is counted into buckets by its leading bits and only
-//! the bucket that holds the answer is looked at more closely ([`Buckets`]). Both give the answers of a full sort.
+//! ([`Head`]). Where the answer lies beyond them, the weights are summed in buckets by their leading bits and only the
+//! bucket that holds the answer is looked at more closely ([`Buckets`]). Both give the answers of a full sort.
 
 use super::Cuts;
 
@@ -34,17 +34,15 @@ const POSITION_MASK: u64 = (1 << POSITION_BITS) - 1;
 
 const _: () = assert!(WEIGHT_MAX.ilog2() + POSITION_BITS < u64::BITS, "a key must hold a weight and a position");
 
+/// Sums that one bucket is split over. Neighbours tend to share a bucket, and one sum alone would make each addition
+/// wait for the one before.
+const BUCKET_SUMS: usize = 4;
+
 /// Buffers that one draw leaves for the next.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Scratch {
     keys: Vec<u64>,
-    buckets: Vec<Bucket>,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Bucket {
-    weight: u64,
-    count: u64,
+    sums: Vec<[u64; BUCKET_SUMS]>,
 }
 
 /// A candidate of the order, with the weight of the prefix that it ends.
@@ -68,10 +66,10 @@ trait Order {
 ///
 /// `weights` must hold [`WEIGHT_MAX`] at least once and nothing above it; `total` is their sum.
 pub(super) fn pick(weights: &[u64], total: u64, cuts: Cuts, draw: u64, scratch: &mut Scratch) -> usize {
-    let Scratch { keys, buckets } = scratch;
+    let Scratch { keys, sums } = scratch;
     let picked = Head::gather(weights, keys).and_then(|mut head| pick_in(&mut head, weights.len(), total, cuts, draw));
     picked
-        .or_else(|| pick_in(&mut Buckets::count(weights, keys, buckets), weights.len(), total, cuts, draw))
+        .or_else(|| pick_in(&mut Buckets::sum(weights, keys, sums), weights.len(), total, cuts, draw))
         .expect("the bucket walk holds every candidate, so no answer lies beyond it")
 }
 
@@ -155,31 +153,36 @@ impl Order for Head<'_> {
     }
 }
 
-/// All candidates, counted into buckets by the leading bits of their weight.
+/// All candidates, summed in buckets by the leading bits of their weight.
 struct Buckets<'a> {
     weights: &'a [u64],
     keys: &'a mut Vec<u64>,
-    counted: &'a [Bucket],
+    sums: &'a [[u64; BUCKET_SUMS]],
 }
 
 impl<'a> Buckets<'a> {
-    fn count(weights: &'a [u64], keys: &'a mut Vec<u64>, buckets: &'a mut Vec<Bucket>) -> Self {
-        buckets.clear();
-        buckets.resize(BUCKETS, Bucket::default());
-        for &weight in weights {
-            let bucket = &mut buckets[bucket_of(weight)];
-            bucket.weight += weight;
-            bucket.count += 1;
+    fn sum(weights: &'a [u64], keys: &'a mut Vec<u64>, sums: &'a mut Vec<[u64; BUCKET_SUMS]>) -> Self {
+        sums.clear();
+        sums.resize(BUCKETS, [0; BUCKET_SUMS]);
+        let mut groups = weights.chunks_exact(BUCKET_SUMS);
+        for group in &mut groups {
+            for (part, &weight) in group.iter().enumerate() {
+                sums[bucket_of(weight)][part] += weight;
+            }
         }
-        Self { weights, keys, counted: buckets }
+        for &weight in groups.remainder() {
+            sums[bucket_of(weight)][0] += weight;
+        }
+        Self { weights, keys, sums }
     }
 
     /// Gathers the unsorted keys of one bucket.
     fn open(&mut self, bucket: usize) -> &mut [u64] {
         self.keys.clear();
-        for (position, &weight) in self.weights.iter().enumerate() {
-            if bucket_of(weight) == bucket {
-                self.keys.push(key(weight, position));
+        let bounds = least_of(bucket)..least_of(bucket + 1);
+        for (position, weight) in self.weights.iter().enumerate() {
+            if bounds.contains(weight) {
+                self.keys.push(key(*weight, position));
             }
         }
         self.keys
@@ -188,16 +191,19 @@ impl<'a> Buckets<'a> {
 
 impl Order for Buckets<'_> {
     fn weight_of_first(&mut self, count: usize) -> Option<u64> {
+        let mut counts = [0; BUCKETS];
+        for &weight in self.weights {
+            counts[bucket_of(weight)] += 1;
+        }
         let (mut above, mut left) = (0, count);
         for index in (0..BUCKETS).rev() {
-            let bucket = self.counted[index];
-            if left < bucket.count as usize {
+            if left < counts[index] {
                 let keys = self.open(index);
                 let (first, _, _) = keys.select_nth_unstable_by(left, |a, b| b.cmp(a));
                 return Some(above + first.iter().copied().map(weight_of).sum::<u64>());
             }
-            above += bucket.weight;
-            left -= bucket.count as usize;
+            above += self.sums[index].iter().sum::<u64>();
+            left -= counts[index];
         }
         (left == 0).then_some(above)
     }
@@ -209,7 +215,7 @@ impl Order for Buckets<'_> {
     fn reach(&mut self, sum: u64) -> Option<Reached> {
         let mut above = 0;
         for index in (0..BUCKETS).rev() {
-            let through = above + self.counted[index].weight;
+            let through = above + self.sums[index].iter().sum::<u64>();
             if through >= sum {
                 return reach_unsorted(self.open(index), above, sum);
             }
@@ -227,6 +233,16 @@ fn bucket_of(weight: u64) -> usize {
     const ONE: u64 = 1f64.to_bits() >> (f64::MANTISSA_DIGITS - 1 - BUCKET_BITS);
     let leading = (weight as i64 as f64).to_bits() >> (f64::MANTISSA_DIGITS - 1 - BUCKET_BITS);
     leading.saturating_sub(ONE) as usize
+}
+
+/// The smallest weight that has this bucket or a higher one.
+fn least_of(bucket: usize) -> u64 {
+    if bucket == 0 {
+        return 0;
+    }
+    let leading = (1 << BUCKET_BITS) + (bucket as u64 & ((1 << BUCKET_BITS) - 1));
+    // At most 6 + 33 bits.
+    (leading << (bucket >> BUCKET_BITS)).div_ceil(1 << BUCKET_BITS)
 }
 
 /// First key of a sorted slice whose cumulative weight, counted from `above`, is at least `sum`.
@@ -328,8 +344,8 @@ mod tests {
         let expected = naive_pick(weights, cuts, draw);
         prop_assert_eq!(pick(weights, total, cuts, draw, &mut scratch), expected);
         // The walk over all buckets must answer by itself too, also where the head would have answered.
-        let Scratch { keys, buckets } = &mut scratch;
-        let mut order = Buckets::count(weights, keys, buckets);
+        let Scratch { keys, sums } = &mut scratch;
+        let mut order = Buckets::sum(weights, keys, sums);
         prop_assert_eq!(pick_in(&mut order, weights.len(), total, cuts, draw), Some(expected));
         Ok(())
     }
@@ -377,6 +393,7 @@ mod tests {
         fn heavier_weights_never_have_a_lower_bucket(a in 0u64..=WEIGHT_MAX, b in 0u64..=WEIGHT_MAX) {
             prop_assert!(bucket_of(a.min(b)) <= bucket_of(a.max(b)));
             prop_assert!(bucket_of(a.max(b)) < BUCKETS);
+            prop_assert!(least_of(bucket_of(a)) <= a && a < least_of(bucket_of(a) + 1));
         }
     }
 
