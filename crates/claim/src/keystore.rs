@@ -56,7 +56,7 @@ pub struct ScryptCost {
 }
 
 impl ScryptCost {
-    /// About half a second and 128 MiB: n = 2^17, r = 8, p = 1, as current wallets choose.
+    /// A third of a second and 128 MiB: n = 2^17, r = 8, p = 1, as current wallets choose.
     pub const STANDARD: Self = Self { n_log2: 17, r: 8, p: 1 };
 
     /// Takes cost parameters after comparing them with the limits.
@@ -181,6 +181,7 @@ pub fn encrypt(key: &HostKey, passphrase: &str, randomness: &Randomness, cost: S
 pub fn decrypt(json: &str, passphrase: &str) -> Result<HostKey, KeystoreError> {
     let file = Parsed::parse(json)?;
     let derived = file.derivation.derive(passphrase, &file.salt);
+    // Whoever could time this comparison holds the file and can try passphrases faster without it.
     if derived.mac(&file.ciphertext) != file.mac {
         return Err(KeystoreError::WrongPassphrase);
     }

@@ -22,6 +22,9 @@
 //! subgroup offers a second output. A proof is read only if Gamma is a compressed point and s is below n; the identity has
 //! no such string.
 //!
+//! The key that signs receipts also computes this function. Both draw their nonces by RFC 6979 from the key and a hash: a
+//! keccak-256 of typed data there, a SHA-256 of a point's string here. A nonce is shared only if two such hashes are equal.
+//!
 //! Step 1 takes a number of tries that depends on `alpha`, so its time does too: `alpha` is public here.
 
 use k256::elliptic_curve::group::GroupEncoding as _;
