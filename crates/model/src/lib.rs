@@ -9,6 +9,8 @@ mod kv;
 mod root;
 mod rotary;
 pub mod sampler;
+pub mod template;
+pub mod tokenizer;
 mod weights;
 
 pub use config::{Config, ConfigError, Gate, SlidingWindow};

@@ -1,0 +1,327 @@
+//! A tokenizer from the metadata of a GGUF file.
+
+use claim::TokenId;
+
+use super::bytes::{BytePairs, Merges, read_byte_level};
+use super::merge::NO_TOKEN;
+use super::pieces::{ScoredPieces, WRITTEN_SPACE, rank_of_score};
+use super::specials::Specials;
+use super::split::Splitter;
+use super::vocabulary::{Kind, Vocabulary};
+use super::{Encoder, Tokenizer, TokenizerError};
+use crate::gguf::{Gguf, Strings};
+
+const TOKENS: &str = "tokenizer.ggml.tokens";
+const TOKEN_TYPES: &str = "tokenizer.ggml.token_type";
+const SCORES: &str = "tokenizer.ggml.scores";
+const MERGES: &str = "tokenizer.ggml.merges";
+const BOS: &str = "tokenizer.ggml.bos_token_id";
+const EOS: &str = "tokenizer.ggml.eos_token_id";
+const END_OF_TURN: &str = "tokenizer.ggml.eot_token_id";
+const END_OF_MESSAGE: &str = "tokenizer.ggml.eom_token_id";
+const UNKNOWN: &str = "tokenizer.ggml.unknown_token_id";
+const ADD_BOS: &str = "tokenizer.ggml.add_bos_token";
+const ADD_EOS: &str = "tokenizer.ggml.add_eos_token";
+const SPACE_PREFIX: &str = "tokenizer.ggml.add_space_prefix";
+
+/// Tokens that end an answer by their name. Most files name one such token, but chat models end a turn with another
+/// than the one that ends a text; the names are those that llama.cpp recognises.
+const END_NAMES: [&str; 19] = [
+    "<|eot_id|>",
+    "<|im_end|>",
+    "<|end|>",
+    "<|return|>",
+    "<|call|>",
+    "<end_of_turn>",
+    "<|endoftext|>",
+    "</s>",
+    "<|eom_id|>",
+    "<EOT>",
+    "_<EOT>",
+    "[EOT]",
+    "[EOS]",
+    "<|end_of_text|>",
+    "<end_of_utterance>",
+    "<eos>",
+    "<\u{ff5c}end\u{2581}of\u{2581}sentence\u{ff5c}>",
+    "<|file_sep|>",
+    "<|repo_name|>",
+];
+
+/// The algorithms, as `tokenizer.ggml.model` names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Algorithm {
+    Bytes,
+    Pieces,
+}
+
+/// What the file says about every token.
+struct Entries<'a> {
+    written: Strings<'a>,
+    kinds: Vec<Kind>,
+}
+
+impl Tokenizer {
+    /// Builds the tokenizer that a file's metadata describes.
+    ///
+    /// # Errors
+    /// [`TokenizerError`] when a key is missing or wrong, the algorithm is unknown, or the vocabulary contradicts
+    /// itself.
+    pub fn from_gguf(gguf: &Gguf<'_>) -> Result<Self, TokenizerError> {
+        let algorithm = match gguf.str("tokenizer.ggml.model")? {
+            "gpt2" => Algorithm::Bytes,
+            "llama" => Algorithm::Pieces,
+            found => return Err(TokenizerError::UnknownModel { found: found.to_owned() }),
+        };
+        let entries = Entries::read(gguf)?;
+        let vocabulary = entries.vocabulary(algorithm)?;
+        let names = Names::read(gguf, algorithm, vocabulary.len())?;
+        let byte_tokens = byte_tokens(&entries, &vocabulary, algorithm, names.unknown)?;
+        let encoder = match algorithm {
+            Algorithm::Bytes => Encoder::Bytes(byte_pairs(gguf, &vocabulary, byte_tokens)?),
+            Algorithm::Pieces => Encoder::Pieces(scored_pieces(gguf, &vocabulary, byte_tokens)?),
+        };
+        let mut ends: Vec<TokenId> = entries.end_tokens().chain(names.ends.iter().copied()).collect();
+        ends.sort_unstable();
+        ends.dedup();
+        Ok(Self {
+            specials: Specials::new(&vocabulary)?,
+            vocabulary,
+            encoder,
+            bos: names.bos,
+            eos: names.eos,
+            unknown: names.unknown,
+            ends,
+            add_bos: names.add_bos,
+            add_eos: names.add_eos,
+        })
+    }
+}
+
+impl<'a> Entries<'a> {
+    fn read(gguf: &Gguf<'a>) -> Result<Self, TokenizerError> {
+        let strings = gguf.array(TOKENS)?.strings();
+        let written = strings.ok_or(TokenizerError::ElementType { key: TOKENS, expected: "strings" })?;
+        let expected = written.len();
+        let mut kinds = vec![Kind::Normal; expected];
+        if gguf.metadata(TOKEN_TYPES).is_some() {
+            let numbers = gguf.array(TOKEN_TYPES)?.i32s();
+            let numbers = numbers.ok_or(TokenizerError::ElementType { key: TOKEN_TYPES, expected: "i32 numbers" })?;
+            if numbers.len() != expected {
+                return Err(TokenizerError::LengthMismatch { key: TOKEN_TYPES, expected, found: numbers.len() });
+            }
+            for (token, (kind, number)) in kinds.iter_mut().zip(numbers).enumerate() {
+                *kind = Kind::from_gguf(token as u32, number)?;
+            }
+        }
+        // Converters have marked end tokens as ordinary ones; a name like these is never ordinary text.
+        for (kind, name) in kinds.iter_mut().zip(written.clone()) {
+            if is_end_name(name) {
+                *kind = Kind::Control;
+            }
+        }
+        Ok(Self { written, kinds })
+    }
+
+    /// Every token as it is written, with its kind.
+    fn iter(&self) -> impl Iterator<Item = (&'a [u8], Kind)> + '_ {
+        self.written.clone().zip(self.kinds.iter().copied())
+    }
+
+    fn end_tokens(&self) -> impl Iterator<Item = TokenId> + '_ {
+        let ends = self.written.clone().enumerate().filter(|(_, name)| is_end_name(name));
+        ends.map(|(token, _)| TokenId::new(token as u32))
+    }
+
+    fn vocabulary(&self, algorithm: Algorithm) -> Result<Vocabulary, TokenizerError> {
+        let mut vocabulary = Vocabulary::with_capacity(self.kinds.len())?;
+        let mut bytes = Vec::new();
+        for (token, (written, kind)) in self.iter().enumerate() {
+            bytes.clear();
+            let reachable = match (kind, algorithm) {
+                (Kind::Normal, Algorithm::Bytes) => {
+                    let readable = read_byte_level(written, &mut bytes);
+                    if !readable {
+                        // No text becomes such a token, but the model may draw it: it then reads as it is written.
+                        bytes.clear();
+                        bytes.extend_from_slice(written);
+                    }
+                    readable
+                }
+                (Kind::Normal | Kind::Unused, Algorithm::Pieces) => {
+                    read_spaces(written, &mut bytes);
+                    true
+                }
+                (Kind::Byte, _) => {
+                    bytes.push(read_byte_token(token as u32, written)?);
+                    false
+                }
+                _ => {
+                    bytes.extend_from_slice(written);
+                    false
+                }
+            };
+            vocabulary.push(&bytes, kind, reachable)?;
+        }
+        vocabulary.shrink();
+        Ok(vocabulary)
+    }
+}
+
+/// The special tokens that the file names, and its flags.
+struct Names {
+    bos: Option<TokenId>,
+    eos: Option<TokenId>,
+    unknown: Option<TokenId>,
+    /// End of text, of turn and of message.
+    ends: Vec<TokenId>,
+    add_bos: bool,
+    add_eos: bool,
+}
+
+impl Names {
+    fn read(gguf: &Gguf<'_>, algorithm: Algorithm, size: usize) -> Result<Self, TokenizerError> {
+        let named = |key: &'static str, default: Option<u32>| -> Result<Option<TokenId>, TokenizerError> {
+            if gguf.metadata(key).is_none() {
+                return Ok(default.filter(|&token| (token as usize) < size).map(TokenId::new));
+            }
+            let found = gguf.u32(key)?;
+            if found as usize >= size {
+                return Err(TokenizerError::SpecialOutside { key, found, size });
+            }
+            Ok(Some(TokenId::new(found)))
+        };
+        // SentencePiece numbers its unknown, start and end tokens so, and old files rely on it.
+        let pieces = algorithm == Algorithm::Pieces;
+        let default = |token| pieces.then_some(token);
+        let (unknown, bos, eos) = (named(UNKNOWN, default(0))?, named(BOS, default(1))?, named(EOS, default(2))?);
+        let ends = [eos, named(END_OF_TURN, None)?, named(END_OF_MESSAGE, None)?];
+        let flag = |key: &str, default: bool| gguf.metadata(key).map_or(Some(default), |value| value.as_bool());
+        let whole_words = whole_words(gguf);
+        let add_bos = flag(ADD_BOS, pieces || whole_words)
+            .ok_or(TokenizerError::ElementType { key: ADD_BOS, expected: "a boolean" })?;
+        let add_eos =
+            flag(ADD_EOS, false).ok_or(TokenizerError::ElementType { key: ADD_EOS, expected: "a boolean" })?;
+        for (wanted, token, flag, key) in [(add_bos, bos, ADD_BOS, BOS), (add_eos, eos, ADD_EOS, EOS)] {
+            if wanted && token.is_none() {
+                return Err(TokenizerError::MissingSpecial { flag, key });
+            }
+        }
+        Ok(Self { bos, eos, unknown, ends: ends.into_iter().flatten().collect(), add_bos, add_eos })
+    }
+}
+
+/// Whether the vocabulary is of Llama 3's family, whose words need no merges when they are tokens.
+fn whole_words(gguf: &Gguf<'_>) -> bool {
+    matches!(
+        pre_tokenizer(gguf),
+        "llama-bpe" | "llama3" | "llama-v3" | "falcon3" | "falcon-h1" | "pixtral" | "midm-2.0" | "lfm2"
+    )
+}
+
+fn pre_tokenizer<'a>(gguf: &Gguf<'a>) -> &'a str {
+    gguf.metadata("tokenizer.ggml.pre").and_then(|value| value.as_str()).unwrap_or("default")
+}
+
+fn byte_pairs(
+    gguf: &Gguf<'_>,
+    vocabulary: &Vocabulary,
+    byte_tokens: Box<[u32; 256]>,
+) -> Result<BytePairs, TokenizerError> {
+    let splitter = Splitter::named(pre_tokenizer(gguf))?;
+    let entries = gguf.array(MERGES)?.strings();
+    let entries = entries.ok_or(TokenizerError::ElementType { key: MERGES, expected: "strings" })?;
+    let merges = Merges::new(entries, vocabulary, read_byte_level)?;
+    Ok(BytePairs { splitter, merges, byte_tokens, whole_words: whole_words(gguf) })
+}
+
+fn scored_pieces(
+    gguf: &Gguf<'_>,
+    vocabulary: &Vocabulary,
+    byte_tokens: Box<[u32; 256]>,
+) -> Result<ScoredPieces, TokenizerError> {
+    let scores = gguf.array(SCORES)?.f32s();
+    let scores = scores.ok_or(TokenizerError::ElementType { key: SCORES, expected: "f32 numbers" })?;
+    if scores.len() != vocabulary.len() {
+        let (expected, found) = (vocabulary.len(), scores.len());
+        return Err(TokenizerError::LengthMismatch { key: SCORES, expected, found });
+    }
+    let ranks: Result<Vec<u32>, _> =
+        scores.enumerate().map(|(token, score)| rank_of_score(token as u32, score)).collect();
+    let space_prefix = gguf.metadata(SPACE_PREFIX).map_or(Some(true), |value| value.as_bool());
+    let space_prefix = space_prefix.ok_or(TokenizerError::ElementType { key: SPACE_PREFIX, expected: "a boolean" })?;
+    Ok(ScoredPieces { ranks: ranks?, byte_tokens, space_prefix })
+}
+
+/// The token for each byte: its own, else the unknown token, else none.
+fn byte_tokens(
+    entries: &Entries<'_>,
+    vocabulary: &Vocabulary,
+    algorithm: Algorithm,
+    unknown: Option<TokenId>,
+) -> Result<Box<[u32; 256]>, TokenizerError> {
+    let mut tokens = Box::new([NO_TOKEN; 256]);
+    match algorithm {
+        Algorithm::Bytes => {
+            for byte in 0..=u8::MAX {
+                tokens[usize::from(byte)] = vocabulary.find(&[byte]).unwrap_or(NO_TOKEN);
+            }
+        }
+        Algorithm::Pieces => {
+            let bytes = entries.iter().enumerate().filter(|(_, (_, kind))| *kind == Kind::Byte);
+            for (token, (written, _)) in bytes {
+                let token = token as u32;
+                let slot = &mut tokens[usize::from(read_byte_token(token, written)?)];
+                if *slot != NO_TOKEN {
+                    let text = String::from_utf8_lossy(written).into_owned();
+                    return Err(TokenizerError::DuplicateToken { first: *slot, second: token, text });
+                }
+                *slot = token;
+            }
+        }
+    }
+    for byte in (0..=u8::MAX).filter(|&byte| is_in_utf8(byte)) {
+        let slot = &mut tokens[usize::from(byte)];
+        if *slot != NO_TOKEN {
+            continue;
+        }
+        match (unknown, algorithm) {
+            (Some(unknown), _) => *slot = unknown.get(),
+            (None, Algorithm::Bytes) => {}
+            (None, Algorithm::Pieces) => return Err(TokenizerError::MissingByte { byte }),
+        }
+    }
+    Ok(tokens)
+}
+
+/// Whether a byte can stand in UTF-8 text.
+fn is_in_utf8(byte: u8) -> bool {
+    !matches!(byte, 0xc0 | 0xc1 | 0xf5..=0xff)
+}
+
+fn is_end_name(name: &[u8]) -> bool {
+    END_NAMES.iter().any(|end| end.as_bytes() == name)
+}
+
+/// `<0x0A>` and the like.
+fn read_byte_token(token: u32, written: &[u8]) -> Result<u8, TokenizerError> {
+    let malformed =
+        || TokenizerError::MalformedByteToken { token, text: String::from_utf8_lossy(written).into_owned() };
+    let digits = written.strip_prefix(b"<0x").and_then(|rest| rest.strip_suffix(b">")).ok_or_else(malformed)?;
+    let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.len() == 2 && !digits.starts_with('+'));
+    digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).ok_or_else(malformed)
+}
+
+/// Reads U+2581 as a space.
+fn read_spaces(written: &[u8], bytes: &mut Vec<u8>) {
+    let mut rest = written;
+    while let Some((&first, tail)) = rest.split_first() {
+        if let Some(after) = rest.strip_prefix(WRITTEN_SPACE.as_bytes()) {
+            bytes.push(b' ');
+            rest = after;
+        } else {
+            bytes.push(first);
+            rest = tail;
+        }
+    }
+}
