@@ -155,7 +155,11 @@ struct Row {
 impl Pass<'_> {
     /// Runs the spans through the model, appends to their caches, and returns the logits asked for, `[rows][vocabulary]`
     /// in span order.
-    pub(crate) fn run<'w>(&self, work: &'w mut Workspace, spans: &mut [Span<'_>]) -> Result<&'w mut [f32], ForwardError> {
+    pub(crate) fn run<'w>(
+        &self,
+        work: &'w mut Workspace,
+        spans: &mut [Span<'_>],
+    ) -> Result<&'w mut [f32], ForwardError> {
         let rows = self.rows(spans)?;
         for span in spans.iter_mut() {
             span.cache.reserve(span.tokens);
@@ -205,7 +209,14 @@ impl Pass<'_> {
     }
 
     /// `stream += output(attention(norm(stream)))`
-    fn attend(&self, index: usize, layer: &Layer, work: &mut Workspace, spans: &mut [Span<'_>], rows: &[Row]) -> Result<(), RowFault> {
+    fn attend(
+        &self,
+        index: usize,
+        layer: &Layer,
+        work: &mut Workspace,
+        spans: &mut [Span<'_>],
+        rows: &[Row],
+    ) -> Result<(), RowFault> {
         let (config, machine) = (self.config, self.machine);
         let head_dim = config.head_dim;
         self.norm(&work.stream, &layer.attention_norm, &mut work.normed)?;

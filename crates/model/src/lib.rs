@@ -1,11 +1,13 @@
 //! Model files, tokenizers, templates, the forward pass and the sampler.
 
+mod batch;
 mod config;
 mod forward;
 pub mod generation;
 pub mod gguf;
 pub mod grammar;
 mod kv;
+mod load;
 mod root;
 mod rotary;
 pub mod sampler;
@@ -13,8 +15,10 @@ pub mod template;
 pub mod tokenizer;
 mod weights;
 
+pub use batch::{BatchError, BatchLimits, Batcher, Event, Job, JobId, QueueFull};
 pub use config::{Config, ConfigError, Gate, SlidingWindow};
 pub use forward::{ForwardError, Logits, Span, Workspace};
 pub use kv::{KvCache, PAGE_POSITIONS};
+pub use load::{LoadError, Model};
 pub use root::{LEAF_WEIGHTS, Part};
 pub use weights::WeightsError;

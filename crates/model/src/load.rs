@@ -1,0 +1,187 @@
+//! A model, loaded and ready to compute.
+
+use std::ops::Range;
+
+use arith::Machine;
+use claim::{KvType, ModelRoot, TokenId};
+
+use crate::config::{Config, ConfigError};
+use crate::forward::{ForwardError, Pass, Span, Workspace};
+use crate::generation::Language;
+use crate::gguf::{Gguf, GgufError};
+use crate::grammar::{GrammarCompiler, Vocabulary};
+use crate::kv::{KvCache, PAGE_POSITIONS};
+use crate::root::{self, Part};
+use crate::rotary::RotaryTable;
+use crate::template::{ChatTemplate, TemplateError};
+use crate::tokenizer::{Tokenizer, TokenizerError};
+use crate::weights::{Weights, WeightsError};
+
+/// A language model: shape, weights, tables, tokenizer, template, and the root that names all of it.
+#[derive(Debug)]
+pub struct Model {
+    config: Config,
+    weights: Weights,
+    rotary: RotaryTable,
+    rotary_local: Option<RotaryTable>,
+    tokenizer: Tokenizer,
+    template: Result<ChatTemplate, TemplateError>,
+    grammars: GrammarCompiler,
+    parts: Vec<Part>,
+    root: ModelRoot,
+}
+
+/// Why a file is not a model that this engine can run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The container is broken.
+    #[error(transparent)]
+    Gguf(#[from] GgufError),
+    /// The hyper-parameters are.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The tensors are.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// The tokenizer is.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// The embedding has another number of rows than the tokenizer has tokens.
+    #[error("the embedding has {rows} rows, the tokenizer {tokens} tokens")]
+    Vocabulary {
+        /// Rows of the embedding.
+        rows: usize,
+        /// Tokens of the tokenizer.
+        tokens: usize,
+    },
+}
+
+impl Model {
+    /// Loads a model from the bytes of a GGUF file. `release` is told each range of the file that is no longer needed.
+    ///
+    /// # Errors
+    ///
+    /// The file is no GGUF, describes no supported model, or its tensors or tokenizer do not fit together.
+    pub fn load(file: &[u8], machine: &Machine, release: &mut dyn FnMut(Range<usize>)) -> Result<Self, LoadError> {
+        let gguf = Gguf::parse(file)?;
+        let embedding = gguf.tensor("token_embd.weight").and_then(|tensor| tensor.dims.get(1).copied());
+        let vocabulary = embedding.ok_or_else(|| WeightsError::Missing { name: "token_embd.weight".to_owned() })?;
+        let config = Config::from_gguf(&gguf, vocabulary as usize)?;
+        let tokenizer = Tokenizer::from_gguf(&gguf)?;
+        if tokenizer.vocab_size() > config.vocabulary {
+            return Err(LoadError::Vocabulary { rows: config.vocabulary, tokens: tokenizer.vocab_size() });
+        }
+        let template = ChatTemplate::from_gguf(&gguf, &tokenizer);
+        let divisors = Weights::rotary_divisors(&gguf, &config)?;
+        let (rotary, rotary_local) = RotaryTable::of(&config, divisors.as_deref());
+        let parts = root::parts(&gguf, &config, (&rotary, rotary_local.as_ref()), machine);
+        let weights = Weights::load(&gguf, &config, machine, release)?;
+        let root = root::model_root(&parts);
+        Ok(Self {
+            config,
+            weights,
+            rotary,
+            rotary_local,
+            tokenizer,
+            template,
+            grammars: GrammarCompiler::new(),
+            parts,
+            root,
+        })
+    }
+
+    /// The hyper-parameters.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// The chat template.
+    ///
+    /// # Errors
+    ///
+    /// The file has none, or it does not compile.
+    pub fn template(&self) -> Result<&ChatTemplate, &TemplateError> {
+        self.template.as_ref()
+    }
+
+    /// The root that names this model in receipts.
+    pub fn root(&self) -> ModelRoot {
+        self.root
+    }
+
+    /// The parts under the root, in order.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// Bytes of packed weights.
+    pub fn weight_bytes(&self) -> usize {
+        self.weights.size_bytes()
+    }
+
+    /// Bytes of one page of keys and values.
+    pub fn page_bytes(&self, kv: KvType) -> usize {
+        let element = match kv {
+            KvType::F16 => 2,
+            KvType::F32 => 4,
+        };
+        2 * self.config.layers * self.config.kv_heads * self.config.head_dim * PAGE_POSITIONS * element
+    }
+
+    /// An empty cache for a new sequence.
+    pub fn new_cache(&self, kv: KvType) -> KvCache {
+        KvCache::new(&self.config, kv)
+    }
+
+    /// Runs `spans` through the model in one step: grows their caches and returns the logits asked for,
+    /// `[rows][vocabulary]` in span order.
+    ///
+    /// # Errors
+    ///
+    /// A span leaves the context or the vocabulary, or an operation makes a number that is not finite. No cache changes then.
+    pub fn forward<'w>(
+        &self,
+        machine: &Machine,
+        work: &'w mut Workspace,
+        spans: &mut [Span<'_>],
+    ) -> Result<&'w mut [f32], ForwardError> {
+        let pass = Pass {
+            config: &self.config,
+            weights: &self.weights,
+            rotary: &self.rotary,
+            rotary_local: self.rotary_local.as_ref(),
+            machine,
+        };
+        pass.run(work, spans)
+    }
+}
+
+impl Vocabulary for Model {
+    fn size(&self) -> usize {
+        self.tokenizer.vocab_size()
+    }
+
+    fn printed(&self, token: TokenId) -> &[u8] {
+        if self.tokenizer.is_control(token) { &[] } else { self.tokenizer.token_bytes(token) }
+    }
+
+    fn is_end(&self, token: TokenId) -> bool {
+        self.tokenizer.is_end(token)
+    }
+}
+
+impl Language for Model {
+    fn context_length(&self) -> usize {
+        self.config.context_length
+    }
+
+    fn grammar_compiler(&self) -> &GrammarCompiler {
+        &self.grammars
+    }
+}
