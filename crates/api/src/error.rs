@@ -31,6 +31,15 @@ pub enum ApiError {
         /// The limit.
         size_bytes_max: usize,
     },
+    /// The connection ended before the body did.
+    #[error("The request body is incomplete: the connection ended before it did.")]
+    BodyIncomplete,
+    /// The body came too slowly.
+    #[error("The request body took too long: it must arrive within {seconds_max} s.")]
+    BodySlow {
+        /// The limit.
+        seconds_max: u64,
+    },
     /// A required field is absent or null.
     #[error("Missing required parameter: '{param}'.")]
     Missing {
@@ -304,6 +313,7 @@ impl ApiError {
         match self {
             Self::ModelNotFound { .. } | Self::RouteUnknown { .. } | Self::ReceiptUnknown { .. } => 404,
             Self::MethodNotAllowed { .. } => 405,
+            Self::BodySlow { .. } => 408,
             Self::BodyTooLarge { .. } => 413,
             Self::Overloaded { .. } => 429,
             Self::Internal => 500,
@@ -328,6 +338,8 @@ impl ApiError {
             Self::Malformed { .. } | Self::Header { .. } | Self::TemplateMissing => return None,
             Self::Missing { .. } => "missing_required_parameter",
             Self::BodyTooLarge { .. } => "request_too_large",
+            Self::BodyIncomplete => "request_incomplete",
+            Self::BodySlow { .. } => "request_timeout",
             Self::Type { .. } => "invalid_type",
             Self::IntegerBelow { .. } => "integer_below_min_value",
             Self::IntegerAbove { .. } => "integer_above_max_value",

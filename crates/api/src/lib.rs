@@ -5,15 +5,18 @@
 
 pub mod limits;
 pub mod receipt_json;
+pub mod request_schema;
 pub mod response;
 pub mod tool_calls;
 pub mod verdict_json;
 
 mod error;
 mod fields;
+mod jobs;
 mod parse;
 mod request;
 
 pub use error::{ApiError, ErrorBody, ErrorFields};
+pub use jobs::JobSpec;
 pub use parse::parse;
-pub use request::{Controls, Format, Message, Prompts, Request, Role, Tool, ToolCall, ToolChoice};
+pub use request::{Controls, Format, Prompts, Request, Tool, ToolChoice};

@@ -1,6 +1,7 @@
 //! A parsed request: every field in range, every default filled in.
 
 use claim::{Endpoint, TokenId};
+use model::template::Message;
 use serde_json::Value;
 
 /// What a request body asks for, the same for all three endpoints.
@@ -87,47 +88,6 @@ pub struct Controls {
     pub stop: Vec<String>,
     /// Most tokens of the answer; `None` for the rest of the context.
     pub max_tokens: Option<u32>,
-}
-
-/// One message of a conversation.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Message {
-    /// Who speaks.
-    pub role: Role,
-    /// The text, parts joined.
-    pub content: String,
-    /// Name of the speaker, when given.
-    pub name: Option<String>,
-    /// Functions that the assistant called.
-    pub tool_calls: Vec<ToolCall>,
-    /// The call that a tool message answers.
-    pub tool_call_id: Option<String>,
-}
-
-/// Who speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Rules for the model.
-    System,
-    /// Rules for the model, newer name.
-    Developer,
-    /// The person.
-    User,
-    /// The model.
-    Assistant,
-    /// A function's result.
-    Tool,
-}
-
-/// One call of a function.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ToolCall {
-    /// Name that the result refers to.
-    pub id: String,
-    /// The function.
-    pub name: String,
-    /// Its arguments, JSON text as the model wrote it.
-    pub arguments: String,
 }
 
 /// A function that the model may call.

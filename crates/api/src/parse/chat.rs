@@ -1,13 +1,14 @@
 //! `/v1/chat/completions` bodies.
 
 use claim::Endpoint;
+use model::template::{Message, Role, ToolCall};
 use serde_json::Value;
 
 use super::{Nesting, controls, format, include_usage, n, refuse, seed, token_limit, tools};
 use crate::error::ApiError;
 use crate::fields::{self, Fields};
 use crate::limits;
-use crate::request::{Format, Message, Prompts, Request, Role, ToolCall};
+use crate::request::{Format, Prompts, Request};
 
 const UNSUPPORTED: &[(&str, &str)] = &[
     ("functions", "send 'tools' instead"),

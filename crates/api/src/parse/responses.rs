@@ -1,13 +1,14 @@
 //! `/v1/responses` bodies.
 
 use claim::Endpoint;
+use model::template::{Message, Role, ToolCall};
 use serde_json::Value;
 
 use super::{Nesting, chat, controls, format, refuse, seed, token_limit, tools};
 use crate::error::ApiError;
 use crate::fields::{self, Fields};
 use crate::limits;
-use crate::request::{Format, Message, Prompts, Request, Role, ToolCall};
+use crate::request::{Format, Prompts, Request};
 
 const UNSUPPORTED: &[(&str, &str)] = &[
     ("previous_response_id", "responses are not kept here, send the whole conversation as 'input'"),

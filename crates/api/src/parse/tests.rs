@@ -1,13 +1,14 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use claim::{Endpoint, TokenId};
+use model::template::Role;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::parse;
 use crate::error::ApiError;
 use crate::limits;
-use crate::request::{Format, Prompts, Request, Role, ToolChoice};
+use crate::request::{Format, Prompts, Request, ToolChoice};
 
 fn read(endpoint: Endpoint, body: &Value) -> Result<Request, ApiError> {
     parse(endpoint, body.to_string().as_bytes())

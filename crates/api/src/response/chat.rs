@@ -1,10 +1,10 @@
 //! `/v1/chat/completions`.
 
+use model::template::ToolCall;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Candor, Usage};
-use crate::request::ToolCall;
 
 /// A whole chat answer.
 #[derive(Debug, Serialize, ToSchema)]

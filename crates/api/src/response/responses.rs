@@ -1,11 +1,12 @@
 //! `/v1/responses`: the response object and the events of its stream.
 
+use model::template::ToolCall;
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::Candor;
-use crate::request::{Format, Request, ToolCall, ToolChoice};
+use crate::request::{Format, Request, ToolChoice};
 
 /// The response object. It travels whole in answers, and in the first and last events of a stream.
 #[derive(Debug, Clone, Serialize, ToSchema)]

@@ -6,9 +6,10 @@
 #[cfg(test)]
 mod tests;
 
+use model::template::ToolCall;
 use serde_json::{Map, Value, json};
 
-use crate::request::{Request, Tool, ToolCall, ToolChoice};
+use crate::request::{Request, Tool, ToolChoice};
 
 const OPEN: &str = "<tool_call>";
 const CLOSE: &str = "</tool_call>";

@@ -1,10 +1,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use model::template::ToolCall;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{Piece, ToolMode, ToolStream, forced_schema, split};
-use crate::request::{Tool, ToolCall, ToolChoice};
+use crate::request::{Tool, ToolChoice};
 
 fn call(id: &str, name: &str, arguments: &str) -> ToolCall {
     ToolCall { id: id.to_owned(), name: name.to_owned(), arguments: arguments.to_owned() }
