@@ -1,6 +1,13 @@
 //! Serves a model: fetches it, queues, batches, signs receipts.
+//!
+//! [`fetch`] finds a model's file by its name in the [`catalogue`]; [`Host`] loads it and answers requests, one batch
+//! thread for all of them. Whatever happens to an answer comes through its queue of [`event`]s, the signed receipt last.
 
 pub mod catalogue;
-pub mod fetch;
-
+mod engine;
 pub mod event;
+pub mod fetch;
+mod map;
+mod serve;
+
+pub use serve::{Host, HostConfig, HostError, load_model};
