@@ -4,8 +4,9 @@
     peer.py LIBRARIES system
     peer.py LIBRARIES speed MODEL [--threads N] [--prompt 512] [--context 64] [--generate 128] [--repeat 3]
     peer.py LIBRARIES batch MODEL [--threads N] [--sequences 8] [--context 64] [--generate 64]
-    peer.py LIBRARIES greedy MODEL [--threads N] [--generate 64] < prompts, one JSON string a line
-    peer.py LIBRARIES perplexity MODEL [--threads N] [--context 512] [--tokens N] < text
+    peer.py LIBRARIES load MODEL [--repeat 3]
+    peer.py LIBRARIES greedy MODEL [--threads N] [--generate 128] < JSON list of prompts, each a list of token ids
+    peer.py LIBRARIES perplexity MODEL [--threads N] < JSON list of windows, each a list of token ids
     peer.py LIBRARIES tokens MODEL < text
     peer.py LIBRARIES quantise SOURCE TARGET q8_0|q4_k_m
 
@@ -84,24 +85,33 @@ def batch(library: Library, options) -> dict:
     return {"threads": options.threads, "tokens_per_second": rates}
 
 
+def load(library: Library, options) -> dict:
+    """Seconds to open the model and make a context. Pages that the file cache holds are cheap here as for Candor."""
+
+    def once():
+        Context(Model(library, options.model), options.context, options.threads).close()
+
+    return {"load_seconds": [seconds(once) for _ in range(options.repeat)]}
+
+
 def greedy(library: Library, options) -> dict:
     model = Model(library, options.model)
     sampler = library.llama.llama_sampler_init_greedy()
-    context = Context(model, options.context, options.threads)
+    prompts = json.load(sys.stdin)
+    context = Context(model, max(map(len, prompts)) + options.generate, options.threads)
     answers = []
-    for line in sys.stdin:
-        prompt = model.tokenize(json.loads(line).encode(), False, True)
+    for prompt in prompts:
         context.clear()
         context.prefill(prompt)
-        text, produced = b"", []
-        for position in range(len(prompt), min(options.context, len(prompt) + options.generate)):
+        text, output = b"", []
+        for position in range(len(prompt), len(prompt) + options.generate):
             token = library.llama.llama_sampler_sample(sampler, context.handle, -1)
-            produced.append(token)
+            output.append(token)
             if library.llama.llama_vocab_is_eog(model.vocab, token):
                 break
             text += model.piece(token)
             context.decode([(token, position, 0, True)])
-        answers.append({"prompt": prompt, "output": produced, "text": text.decode("utf-8", "replace")})
+        answers.append({"output": output, "text": text.decode("utf-8", "replace")})
     library.llama.llama_sampler_free(sampler)
     return {"answers": answers}
 
@@ -113,25 +123,28 @@ def negative_log_likelihood(logits, vocab_size: int, target: int) -> float:
 
 
 def perplexity(library: Library, options) -> dict:
-    """Windows of `context` tokens, the second half of each scored, as llama.cpp's own tool does."""
+    """Over the second half of each window, its first token excepted, as llama.cpp's own tool scores."""
     model = Model(library, options.model)
-    tokens = model.tokenize(sys.stdin.buffer.read(), False, False)[: options.tokens]
-    context = Context(model, options.context, options.threads)
-    first, total, count = options.context // 2, 0.0, 0
-    for start in range(0, len(tokens) - options.context + 1, options.context):
-        window = tokens[start : start + options.context]
+    windows = json.load(sys.stdin)
+    context = Context(model, max(map(len, windows)), options.threads)
+    total, count = 0.0, 0
+    for window in windows:
+        first = len(window) // 2
         context.clear()
         context.decode([(token, i, 0, i >= first) for i, token in enumerate(window)])
-        for i in range(first, options.context - 1):
+        for i in range(first, len(window) - 1):
             total += negative_log_likelihood(context.logits(i), model.vocab_size, window[i + 1])
             count += 1
-    return {"context": options.context, "scored": count, "perplexity": math.exp(total / count)}
+    return {"scored": count, "perplexity": math.exp(total / count)}
+
+
+ACTIONS = {"speed": speed, "batch": batch, "load": load, "greedy": greedy, "perplexity": perplexity}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("libraries", type=Path)
-    parser.add_argument("action", choices=["system", "speed", "batch", "greedy", "perplexity", "tokens", "quantise"])
+    parser.add_argument("action", choices=["system", "tokens", "quantise", *ACTIONS])
     parser.add_argument("model", type=Path, nargs="?")
     parser.add_argument("target", type=Path, nargs="?")
     parser.add_argument("type", choices=["q8_0", "q4_k_m"], nargs="?")
@@ -141,7 +154,6 @@ def main() -> None:
     parser.add_argument("--generate", type=int, default=128)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--sequences", type=int, default=8)
-    parser.add_argument("--tokens", type=int)
     options = parser.parse_args()
 
     library = Library(options.libraries)
@@ -153,9 +165,7 @@ def main() -> None:
     elif options.action == "tokens":
         result = {"tokens": Model(library, options.model).tokenize(sys.stdin.buffer.read(), False, True)}
     else:
-        result = {"speed": speed, "batch": batch, "greedy": greedy, "perplexity": perplexity}[options.action](
-            library, options
-        )
+        result = ACTIONS[options.action](library, options)
     print(json.dumps({"peer": "llama.cpp", **library.system(), **result}))
 
 

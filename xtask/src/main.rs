@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "a command line tool speaks on standard output")]
 
 mod aarch64;
+mod bench;
 mod ci;
 mod command;
 mod layout;
@@ -30,6 +31,8 @@ enum Action {
     Test(test::Options),
     /// The house rules that no compiler knows
     Tidy(tidy::Options),
+    /// Measure, beside peers where they are installed
+    Bench(bench::Options),
     /// Install what tests and benchmarks compare with, into target/peers
     Setup(setup::Options),
 }
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Action::Ci => ci::execute(),
         Action::Test(options) => test::execute(&options),
         Action::Tidy(options) => tidy::execute(&options),
+        Action::Bench(options) => bench::execute(&options),
         Action::Setup(options) => setup::execute(&options),
     };
     match outcome {
