@@ -1,30 +1,26 @@
-//! The forward pass beside llama.cpp's, on the same file, threads and lengths.
+//! The forward pass beside llama.cpp's, on the same file, threads and lengths. The program measures the peer itself, so
+//! that a person without this tool gets the same table.
 
 use anyhow::{Context, Result};
 
 use super::node::Program;
-use super::{Better, Row, Setting, highest, peer};
+use super::{Better, Row, Setting, peer};
 use crate::command::output;
-
-const PROMPT: &str = "512";
-const CONTEXT: &str = "64";
-const GENERATE: &str = "128";
+use crate::layout;
 
 pub(super) fn measure(node: &Program, setting: &Setting) -> Result<Vec<Row>> {
     let (threads, repeat) = (setting.threads.to_string(), setting.repeat.to_string());
-    let lengths = ["--threads", &threads, "--prompt", PROMPT, "--context", CONTEXT, "--generate", GENERATE];
-    let mut command = node.command(&["bench", "engine", "--json"]);
-    let printed = output(command.arg("--model").arg(&setting.model).args(lengths).args(["--repeat", &repeat]))?;
-    let theirs = peer::run("speed", &setting.model, &[&lengths[..], &["--repeat", &repeat]].concat(), &[])?;
-    let rate = |key: &str| theirs.as_ref().map(|found| highest(peer::numbers(&found[key])));
+    let mut command = node.command(&["bench", "engine", "--json", "--threads", &threads, "--repeat", &repeat]);
+    command.arg("--model").arg(&setting.model);
+    let installed = layout::llama_cpp().is_dir();
+    if installed {
+        command.arg("--peer").arg(layout::llama_cpp());
+    }
     let mut rows = Vec::new();
-    for line in printed.lines() {
+    for line in output(&mut command)?.lines() {
         let row: Row = serde_json::from_str(line).with_context(|| format!("not a row: {line}"))?;
-        rows.push(match row.case.split(' ').next() {
-            Some("prefill") => row.beside(peer::NAME, rate("prefill_tokens_per_second"), Better::Higher),
-            Some("decode") => row.beside(peer::NAME, rate("decode_tokens_per_second"), Better::Higher),
-            _ => row,
-        });
+        let compared = ["prefill 512", "decode 128"].iter().any(|case| row.case.starts_with(case));
+        rows.push(if compared && !installed { row.beside(peer::NAME, None, Better::Higher) } else { row });
     }
     Ok(rows)
 }
