@@ -1,11 +1,21 @@
+#![expect(unsafe_code, reason = "threads fill the rows of one buffer, each its own")]
 //! Activations in the form that a product reads.
 
+use crate::shared::SharedSlice;
 use crate::weight::ActivationKind;
+
+/// Words of sums that a block of 32 has.
+pub(crate) const SUMS32: usize = 4;
+/// Words of sums that a block of 256 has.
+pub(crate) const SUMS256: usize = 12;
 
 /// T tokens of C activations each, as they are or quantised to signed bytes. The buffers are kept between uses.
 ///
-/// Layout: `quants [T][C]` i8, `scales [T][C / block]` f32, `sums` (Block32: `[T][C / 32]`, Block256: `[T][C / 16]`) the exact
-/// sums of 32 or 16 quantised values, or `values [T][C]` f32 for [`ActivationKind::F32`].
+/// Layout: `quants [T][C]` i8 and `scales [T][C / block]` f32, or `values [T][C]` f32 for [`ActivationKind::F32`]. `sums` repeats
+/// what the quants say, in the forms that kernels want to have at hand:
+///
+/// - a block of 32, [`SUMS32`] words: -128, -16 and -8 times the sum of the quants; the bits of `f32(sum) * scale`;
+/// - a block of 256, [`SUMS256`] words: the 16 sums of 16 quants as pairs of `i16`, the 8 sums of 32 likewise.
 #[derive(Debug, Clone)]
 pub struct Activations {
     pub(crate) kind: ActivationKind,
@@ -14,7 +24,7 @@ pub struct Activations {
     pub(crate) values: Vec<f32>,
     pub(crate) quants: Vec<i8>,
     pub(crate) scales: Vec<f32>,
-    pub(crate) sums: Vec<i16>,
+    pub(crate) sums: Vec<i32>,
 }
 
 impl Default for Activations {
@@ -52,15 +62,6 @@ impl Activations {
         self.cols
     }
 
-    /// Elements per entry of `sums`: the sub-blocks of a super-block are 16 or 32 long, and sums of 16 serve both.
-    pub(crate) const fn sum_len(kind: ActivationKind) -> usize {
-        match kind {
-            ActivationKind::F32 => 1,
-            ActivationKind::Block32 => 32,
-            ActivationKind::Block256 => 16,
-        }
-    }
-
     /// Sets the shape and the lengths of the buffers that the kind uses.
     pub(crate) fn reshape(&mut self, kind: ActivationKind, tokens: usize, cols: usize) {
         self.kind = kind;
@@ -70,6 +71,77 @@ impl Activations {
         self.values.resize(tokens * cols - quantised, 0.0);
         self.quants.resize(quantised, 0);
         self.scales.resize(quantised / kind.block_len(), 0.0);
-        self.sums.resize(quantised / Self::sum_len(kind), 0);
+        let words = if kind == ActivationKind::Block256 { SUMS256 } else { SUMS32 };
+        self.sums.resize(quantised / kind.block_len() * words, 0);
+    }
+
+    /// Fills in the sums of block `block` (counted through all tokens) from its quants and its scale.
+    pub(crate) fn fill_sums(kind: ActivationKind, quants: &[i8], scale: f32, sums: &mut [i32]) {
+        let sum = |quants: &[i8]| quants.iter().map(|&q| i32::from(q)).sum::<i32>();
+        let pair = |a: i32, b: i32| (a & 0xffff) | (b << 16);
+        if kind == ActivationKind::Block32 {
+            let s = sum(quants);
+            let scaled = s as f32 * scale;
+            sums.copy_from_slice(&[-128 * s, -16 * s, -8 * s, scaled.to_bits().cast_signed()]);
+        } else {
+            for (word, quants) in sums[..8].iter_mut().zip(quants.chunks_exact(32)) {
+                *word = pair(sum(&quants[..16]), sum(&quants[16..]));
+            }
+            for (word, quants) in sums[8..].iter_mut().zip(quants.chunks_exact(64)) {
+                *word = pair(sum(&quants[..32]), sum(&quants[32..]));
+            }
+        }
+    }
+
+    /// The buffers, for several threads to fill token by token.
+    pub(crate) fn targets(&mut self) -> Targets<'_> {
+        Targets {
+            kind: self.kind,
+            tokens: self.tokens,
+            values: SharedSlice::new(&mut self.values),
+            quants: SharedSlice::new(&mut self.quants),
+            scales: SharedSlice::new(&mut self.scales),
+            sums: SharedSlice::new(&mut self.sums),
+        }
+    }
+}
+
+/// The buffers of [`Activations`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Targets<'a> {
+    kind: ActivationKind,
+    tokens: usize,
+    values: SharedSlice<'a, f32>,
+    quants: SharedSlice<'a, i8>,
+    scales: SharedSlice<'a, f32>,
+    sums: SharedSlice<'a, i32>,
+}
+
+/// The buffers of one token; those that its kind does not use are empty.
+#[derive(Debug)]
+pub(crate) struct Target<'a> {
+    pub(crate) kind: ActivationKind,
+    pub(crate) values: &'a mut [f32],
+    pub(crate) quants: &'a mut [i8],
+    pub(crate) scales: &'a mut [f32],
+    pub(crate) sums: &'a mut [i32],
+}
+
+impl<'a> Targets<'a> {
+    /// The buffers of token `t`.
+    ///
+    /// # Safety
+    /// Each token is taken once at a time.
+    pub(crate) unsafe fn token(&self, t: usize) -> Target<'a> {
+        // SAFETY: rows of different tokens do not overlap, and the caller takes each once.
+        unsafe {
+            Target {
+                kind: self.kind,
+                values: self.values.row(t, self.tokens),
+                quants: self.quants.row(t, self.tokens),
+                scales: self.scales.row(t, self.tokens),
+                sums: self.sums.row(t, self.tokens),
+            }
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! What attention is asked: shapes and queries.
 
+use std::ops::Range;
+
 use crate::page::{KvPage, PAGE_POSITIONS};
 
 /// Shape and constants of one attention layer.
@@ -51,10 +53,41 @@ impl AttentionShape {
             assert!(query.pages.len() >= pages, "position {} needs {pages} pages", query.position);
             for page in &query.pages[..pages] {
                 assert!(
-                    page.kv_heads() == self.kv_heads && page.head_dim() == self.head_dim,
-                    "pages have the shape of the layer"
+                    page.kv_heads() == self.kv_heads
+                        && page.head_dim() == self.head_dim
+                        && page.format() == queries[0].pages[0].format(),
+                    "pages have the shape of the layer and one format"
                 );
             }
         }
     }
+}
+
+/// Queries that can be answered together because the shorter ones' pages are the first of the longest one's.
+#[derive(Debug)]
+pub(crate) struct QueryTile<'a> {
+    /// Which queries.
+    pub(crate) queries: Range<usize>,
+    /// The pages of the longest.
+    pub(crate) pages: &'a [&'a KvPage],
+}
+
+/// Cuts `queries` into tiles of at most `tile_max` consecutive ones that share pages.
+pub(crate) fn tiles<'a>(queries: &[Query<'a>], tile_max: usize) -> Vec<QueryTile<'a>> {
+    let mut tiles: Vec<QueryTile<'a>> = Vec::new();
+    for (i, query) in queries.iter().enumerate() {
+        let pages = &query.pages[..=query.position as usize / PAGE_POSITIONS];
+        if let Some(tile) = tiles.last_mut()
+            && tile.queries.len() < tile_max
+            && tile.pages.iter().zip(pages).all(|(a, b)| std::ptr::eq(*a, *b))
+        {
+            tile.queries.end = i + 1;
+            if pages.len() > tile.pages.len() {
+                tile.pages = pages;
+            }
+        } else {
+            tiles.push(QueryTile { queries: i..i + 1, pages });
+        }
+    }
+    tiles
 }

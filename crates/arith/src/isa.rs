@@ -1,14 +1,19 @@
 //! Which instruction set runs the kernels.
 
+use crate::lanes::Kernel;
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::avx512::Avx512;
+
 /// An instruction set that this machine has. The field is private: a value exists only after detection, which is what makes
 /// calling a kernel written for it sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Isa(Set);
 
-/// The instruction sets that have kernels.
+/// The instruction sets that have kernels, each with the proof that the machine has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Set {
-    /// Plain loops, on any machine.
+enum Set {
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
     Portable,
 }
 
@@ -25,7 +30,11 @@ impl Isa {
 
     /// Every instruction set that this machine can run, fastest first; the last is `portable`.
     pub fn available() -> Vec<Self> {
-        vec![Self(Set::Portable)]
+        let mut all = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        all.extend(Avx512::detect().map(Set::Avx512));
+        all.push(Set::Portable);
+        all.into_iter().map(Self).collect()
     }
 
     /// The instruction set of this name, or `None` where the name is unknown or the machine lacks it.
@@ -36,7 +45,18 @@ impl Isa {
     /// `avx512`, `avx2`, `neon` or `portable`.
     pub const fn name(self) -> &'static str {
         match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512(_) => "avx512",
             Set::Portable => "portable",
+        }
+    }
+
+    /// Runs a kernel.
+    pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512(lanes) => lanes.run(kernel),
+            Set::Portable => kernel.portable(),
         }
     }
 }

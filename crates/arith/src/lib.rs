@@ -11,6 +11,8 @@ mod activations;
 mod attention;
 mod fault;
 mod isa;
+mod kernel;
+mod lanes;
 mod layout;
 mod machine;
 mod matrix;
@@ -19,6 +21,7 @@ mod pack;
 mod page;
 mod pool;
 pub mod portable;
+mod shared;
 mod weight;
 
 pub use activations::Activations;

@@ -1,14 +1,36 @@
+#![expect(unsafe_code, reason = "threads fill the rows of one buffer, each its own")]
 //! The operations of CA-1 on this machine.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
 use crate::activations::Activations;
-use crate::attention::{AttentionShape, Query};
+use crate::attention::{self, AttentionShape, Query};
 use crate::fault::Fault;
 use crate::isa::Isa;
-use crate::layout::BAND_ROWS;
+use crate::kernel::attention::Attention;
+use crate::kernel::elementwise::{Binary, Elementwise, Max, RmsNorm, Weights};
+use crate::kernel::matmul::Product;
+use crate::kernel::quantise::Quantise;
 use crate::matrix::{Matrix, PackError};
 use crate::pool::Pool;
 use crate::portable;
+use crate::shared::SharedSlice;
 use crate::weight::{ActivationKind, WeightType};
+
+/// Below this many elements an operation stays on its thread: it is done before another one could help.
+const ELEMENTS_MIN: usize = 16_384;
+/// Elements of a part of an operation element by element.
+const ELEMENTS_PART: usize = 4_096;
+/// As [`ELEMENTS_MIN`], in multiplications of a product.
+const PRODUCTS_MIN: usize = 65_536;
+/// As [`ELEMENTS_MIN`], in multiplications of attention.
+const ATTENTION_MIN: usize = 32_768;
+/// Activations of a part of a product.
+const PART_ACTIVATIONS: usize = 512 * 1_024;
+/// Rows (heads of queries) that attention takes together: enough that reading a page is paid back, few enough that their
+/// scores stay in cache.
+const TILE_ROWS: usize = 24;
 
 /// An instruction set and threads: everything that may change how fast an operation runs and nothing that changes its result.
 #[derive(Debug)]
@@ -79,11 +101,30 @@ impl Machine {
     ) -> Result<(), Fault> {
         assert!(cols > 0 && x.len().is_multiple_of(cols), "x is [T][{cols}], found {} numbers", x.len());
         assert!(cols.is_multiple_of(kind.block_len()), "{cols} columns are no whole number of {kind:?} blocks");
-        out.reshape(kind, x.len() / cols, cols);
-        for (t, row) in x.chunks_exact(cols).enumerate() {
-            portable::quantise(row, t, out).map_err(|fault| Fault { index: t * cols + fault.index, ..fault })?;
+        let tokens = x.len() / cols;
+        out.reshape(kind, tokens, cols);
+        let targets = out.targets();
+        self.rows(tokens, cols, &|t| {
+            // SAFETY: `rows` gives each token once.
+            let out = unsafe { targets.token(t) };
+            self.isa.run(Quantise { x: &x[t * cols..][..cols], out })
+        })
+    }
+
+    /// Runs `row` for every row, on several threads where there is work for them; the fault of the lowest element is returned, its
+    /// index counted from the start of the first row.
+    fn rows(&self, rows: usize, cols: usize, row: &(dyn Fn(usize) -> Result<(), Fault> + Sync)) -> Result<(), Fault> {
+        let at = |index: usize| row(index).map_err(|fault| Fault { index: index * cols + fault.index, ..fault });
+        let threads = self.pool.threads().get();
+        if threads == 1 || rows == 1 || rows * cols < ELEMENTS_MIN {
+            return (0..rows).try_for_each(at);
         }
-        Ok(())
+        let lowest = Lowest::new();
+        let step = rows.div_ceil(4 * threads);
+        self.pool.run(rows.div_ceil(step), &|part| {
+            lowest.note((part * step..rows.min((part + 1) * step)).try_for_each(at));
+        });
+        lowest.result()
     }
 
     /// `out[t][r] = sum over k of w[r][k] x[t][k]` in the canonical order; `out` is `[T][R]`.
@@ -97,13 +138,27 @@ impl Machine {
         assert_eq!(x.kind(), w.kind().activation(), "{} weights take another form of activations", w.kind());
         assert_eq!(x.cols(), w.cols(), "as many activations as the matrix has columns");
         assert_eq!(out.len(), x.tokens() * w.rows(), "out is [T][R]");
-        for band in 0..w.bands() {
-            let first = band * BAND_ROWS;
-            let rows = BAND_ROWS.min(w.rows() - first);
-            portable::matmul(w, band, x, 0..x.tokens(), |t, sums| {
-                out[t * w.rows() + first..][..rows].copy_from_slice(&sums[..rows]);
-            });
+        let (bands, tokens) = (w.bands(), x.tokens());
+        if bands == 0 || tokens == 0 {
+            return;
         }
+        let out = SharedSlice::new(out);
+        let product = |bands, tokens| self.isa.run(Product { w, x, bands, tokens, out });
+        let threads = self.pool.threads().get();
+        // Activations of a part stay in the second-level cache while the bands of the part stream past them.
+        let tokens_step = (PART_ACTIVATIONS / w.cols().max(1)).max(8) / 8 * 8;
+        if threads == 1 || w.rows() * w.cols() * tokens < PRODUCTS_MIN {
+            for first in (0..tokens).step_by(tokens_step) {
+                product(0..bands, first..tokens.min(first + tokens_step));
+            }
+            return;
+        }
+        let bands_step = bands.div_ceil(4 * threads);
+        let band_parts = bands.div_ceil(bands_step);
+        self.pool.run(band_parts * tokens.div_ceil(tokens_step), &|part| {
+            let (band, token) = (part % band_parts * bands_step, part / band_parts * tokens_step);
+            product(band..bands.min(band + bands_step), token..tokens.min(token + tokens_step));
+        });
     }
 
     /// RMS norm of every row of `x` `[T][n]`, n the length of `gain`: `y_i = (x_i * (1 / sqrt(sum_sq / n + eps))) * gain_i`.
@@ -117,10 +172,13 @@ impl Machine {
         let n = gain.len();
         assert!(n > 0 && x.len().is_multiple_of(n), "x is [T][{n}], found {} numbers", x.len());
         assert_eq!(x.len(), out.len(), "out has the shape of x");
-        for (t, (x, out)) in x.chunks_exact(n).zip(out.chunks_exact_mut(n)).enumerate() {
-            portable::rms_norm(x, gain, eps, out).map_err(|fault| Fault { index: t * n + fault.index, ..fault })?;
-        }
-        Ok(())
+        let rows = x.len() / n;
+        let out = SharedSlice::new(out);
+        self.rows(rows, n, &|t| {
+            // SAFETY: `rows` gives each row once.
+            let out = unsafe { out.row(t, rows) };
+            self.isa.run(RmsNorm { x: &x[t * n..][..n], gain, eps, out })
+        })
     }
 
     /// `x = x + y`, element by element.
@@ -129,9 +187,7 @@ impl Machine {
     /// Where the lengths differ.
     pub fn add(&self, x: &mut [f32], y: &[f32]) {
         assert_eq!(x.len(), y.len(), "as many numbers on both sides");
-        for (x, y) in x.iter_mut().zip(y) {
-            *x += y;
-        }
+        self.elementwise(Binary::Add, x, y);
     }
 
     /// `x = x * factor`, element by element.
@@ -147,9 +203,7 @@ impl Machine {
     /// Where the lengths differ.
     pub fn silu_mul(&self, gate: &mut [f32], up: &[f32]) {
         assert_eq!(gate.len(), up.len(), "as many numbers on both sides");
-        for (g, u) in gate.iter_mut().zip(up) {
-            *g = portable::silu(*g) * u;
-        }
+        self.elementwise(Binary::SiluMul, gate, up);
     }
 
     /// `gate = gelu(gate) * up`, element by element. A number that is not finite gives one that is not finite.
@@ -158,9 +212,17 @@ impl Machine {
     /// Where the lengths differ.
     pub fn gelu_mul(&self, gate: &mut [f32], up: &[f32]) {
         assert_eq!(gate.len(), up.len(), "as many numbers on both sides");
-        for (g, u) in gate.iter_mut().zip(up) {
-            *g = portable::gelu(*g) * u;
+        self.elementwise(Binary::GeluMul, gate, up);
+    }
+
+    fn elementwise(&self, f: Binary, x: &mut [f32], y: &[f32]) {
+        if self.pool.threads().get() == 1 || x.len() < ELEMENTS_MIN {
+            return self.isa.run(Elementwise { f, x, y });
         }
+        self.pool.chunks_mut(x, ELEMENTS_PART, &|part, x| {
+            let y = &y[part * ELEMENTS_PART..][..x.len()];
+            self.isa.run(Elementwise { f, x, y });
+        });
     }
 
     /// Rotates every head of `x` `[T][heads][head_dim]`. `table[t]` is the rotary row of token t's position: the cosines of all
@@ -199,16 +261,44 @@ impl Machine {
         if out.is_empty() {
             return Ok(());
         }
-        for (i, out) in out.chunks_exact_mut(shape.head_dim).enumerate() {
-            portable::attention(shape, &queries[i / shape.heads], i % shape.heads, out)
-                .map_err(|fault| Fault { index: i, ..fault })?;
+        let group = shape.heads / shape.kv_heads;
+        let tiles = attention::tiles(queries, (TILE_ROWS / group).max(1));
+        let threads = self.pool.threads().get();
+        // Heads that share a key head go together, except where that would leave a thread without work: the last groups
+        // that do not make a full round are split into heads.
+        let groups = tiles.len() * shape.kv_heads;
+        let whole = if groups >= 4 * threads { groups } else { groups - groups % threads };
+        let parts = whole + (groups - whole) * group;
+        let out = SharedSlice::new(out);
+        let lowest = Lowest::new();
+        let part = |part: usize| {
+            let (index, heads) = if part < whole {
+                (part, 0..group)
+            } else {
+                (whole + (part - whole) / group, (part - whole) % group..(part - whole) % group + 1)
+            };
+            let (tile, first_head) = (&tiles[index / shape.kv_heads], index % shape.kv_heads * group);
+            lowest.note(self.isa.run(Attention {
+                shape,
+                queries: &queries[tile.queries.clone()],
+                pages: tile.pages,
+                heads: first_head + heads.start..first_head + heads.end,
+                out,
+                first: tile.queries.start,
+            }));
+        };
+        let keys: usize = queries.iter().map(|query| query.position as usize + 1).sum();
+        if threads == 1 || keys * shape.heads * shape.head_dim < ATTENTION_MIN {
+            (0..parts).for_each(part);
+        } else {
+            self.pool.run(parts, &part);
         }
-        Ok(())
+        lowest.result()
     }
 
-    /// The largest of `x`; a zero is +0, and an empty slice gives the most negative finite number.
+    /// The largest of `x`; a zero is +0, NaN is passed over, and an empty slice gives the most negative finite number.
     pub fn max(&self, x: &[f32]) -> f32 {
-        portable::max(x)
+        self.isa.run(Max { x }).unwrap_or_else(|| portable::max(x))
     }
 
     /// Integer sampling weights: [`portable::sample_weights`].
@@ -219,6 +309,43 @@ impl Machine {
     /// # Panics
     /// As [`portable::sample_weights`].
     pub fn sample_weights(&self, logits: &[f32], temperature: f32, out: &mut [u64]) -> Result<u128, Fault> {
-        portable::sample_weights(logits, temperature, out)
+        portable::check_sampling(logits, temperature, out);
+        let Some(max) = self.isa.run(Max { x: logits }) else {
+            let index = logits.iter().position(|l| !l.is_finite()).unwrap_or(0);
+            return Err(Fault { operation: "sample_weights", index });
+        };
+        let weights = |logits: &[f32], out: &mut [u64]| self.isa.run(Weights { logits, max, temperature, out });
+        if self.pool.threads().get() == 1 || logits.len() < ELEMENTS_MIN {
+            return Ok(u128::from(weights(logits, out)));
+        }
+        let total = AtomicU64::new(0);
+        self.pool.chunks_mut(out, ELEMENTS_PART, &|part, out| {
+            let logits = &logits[part * ELEMENTS_PART..][..out.len()];
+            // Integers, so that threads may add in any order.
+            total.fetch_add(weights(logits, out), Ordering::Relaxed);
+        });
+        Ok(u128::from(total.into_inner()))
+    }
+}
+
+/// The fault of the lowest index among those that threads meet.
+struct Lowest(Mutex<Option<Fault>>);
+
+impl Lowest {
+    fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    fn note(&self, result: Result<(), Fault>) {
+        if let Err(fault) = result {
+            let mut lowest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if lowest.is_none_or(|lowest| fault.index < lowest.index) {
+                *lowest = Some(fault);
+            }
+        }
+    }
+
+    fn result(self) -> Result<(), Fault> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
     }
 }

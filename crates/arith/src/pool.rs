@@ -18,6 +18,8 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering}
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use crate::shared::SharedSlice;
+
 /// Looks at the word before a thread starts to offer its core to others: some tens of microseconds, longer than the
 /// serial stretch between two regions of a decode step.
 const SPINS_MAX: u32 = 2_000;
@@ -137,13 +139,11 @@ impl Pool {
     pub fn chunks_mut<T: Send>(&self, x: &mut [T], chunk_len: usize, part: &(dyn Fn(usize, &mut [T]) + Sync)) {
         assert!(chunk_len > 0, "chunks have a length");
         let len = x.len();
-        let start = SharedStart(x.as_mut_ptr());
+        let shared = SharedSlice::new(x);
         self.run(len.div_ceil(chunk_len), &|index| {
             let first = index * chunk_len;
-            // SAFETY: chunk `index` lies in `x`, each index is run once and chunks do not overlap, so the slice is exclusive;
-            // `x` is borrowed until `run` returns, which is after all parts.
-            let chunk = unsafe { std::slice::from_raw_parts_mut(start.get().add(first), chunk_len.min(len - first)) };
-            part(index, chunk);
+            // SAFETY: each index is run once and chunks do not overlap; `x` is borrowed until `run` returns, after all parts.
+            part(index, unsafe { shared.part(first..len.min(first + chunk_len)) });
         });
     }
 }
@@ -243,15 +243,3 @@ impl Patience {
         self.waits = self.waits.saturating_add(1);
     }
 }
-
-/// A pointer to the start of a slice whose parts go to several threads.
-struct SharedStart<T>(*mut T);
-
-impl<T> SharedStart<T> {
-    fn get(&self) -> *mut T {
-        self.0
-    }
-}
-
-// SAFETY: only disjoint parts are reached through it, each by one thread, and `T` may be sent there.
-unsafe impl<T: Send> Sync for SharedStart<T> {}

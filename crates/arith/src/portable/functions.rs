@@ -1,20 +1,9 @@
 //! Functions of one number, from `+ - * /` and the bits of the exponent alone.
 
-/// `1 / ln 2`.
-pub(crate) const LOG2_E: f32 = std::f32::consts::LOG2_E;
-/// `1.5 * 2^23`: adding and subtracting it rounds a small number to the nearest integer, ties to even.
-pub(crate) const ROUND: f32 = 12_582_912.0;
-/// Upper part of `ln 2`: nine significant bits, so that its product with any exponent is exact.
-pub(crate) const LN2_HIGH: f32 = 0.693_359_4;
-/// `ln 2 - LN2_HIGH`.
-pub(crate) const LN2_LOW: f32 = -2.121_944_4e-4;
-/// Below this, `exp` is less than half of the smallest subnormal and rounds to +0.
-pub(crate) const EXP_MIN: f32 = -104.0;
-/// Above this, `exp` is an infinity.
-pub(crate) const EXP_MAX: f32 = 89.0;
-/// `(exp(r) - 1 - r) / r^2` on `|r| <= ln 2 / 2`, highest power first.
-pub(crate) const EXP_COEFFICIENTS: [f32; 6] =
-    [1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5e-1];
+use crate::portable::constants::{
+    EXP_COEFFICIENTS, EXP_MAX, EXP_MIN, GELU_CUBIC, GELU_SCALE, LN2_HIGH, LN2_LOW, LOG2_E, ROUND, TANH_COEFFICIENTS,
+    TANH_SMALL,
+};
 
 /// `e^x`, at most 2 ulp from the true value, subnormal results included.
 ///
@@ -54,12 +43,6 @@ pub fn silu(x: f32) -> f32 {
     x * sigmoid(x)
 }
 
-/// Where [`tanh`] changes from its polynomial to `exp`.
-pub(crate) const TANH_SMALL: f32 = 0.625;
-/// `(tanh(x) - x) / x^3` in `x^2` on `|x| < 0.625`, highest power first.
-pub(crate) const TANH_COEFFICIENTS: [f32; 5] =
-    [-5.704_988_7e-3, 2.063_909e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328e-1];
-
 /// Hyperbolic tangent, at most 3 ulp from the true value.
 pub fn tanh(x: f32) -> f32 {
     let magnitude = x.abs();
@@ -75,11 +58,6 @@ pub fn tanh(x: f32) -> f32 {
         ((1.0 - e) / (1.0 + e)).copysign(x)
     }
 }
-
-/// `2 sqrt(2 / pi)`.
-pub(crate) const GELU_SCALE: f32 = 1.595_769;
-/// The cubic coefficient of the tanh form.
-pub(crate) const GELU_CUBIC: f32 = 0.044_715;
 
 /// The tanh form of GELU, `0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))`, computed as `x * sigmoid(2 ...)`, which is
 /// the same function without its cancellation. A number that is not finite gives one that is not finite.

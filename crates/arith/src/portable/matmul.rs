@@ -103,25 +103,25 @@ impl Block {
         let q = &x.quants[block * block_len..][..block_len];
         let w = &self.quants[r][..block_len];
         let a_scale = x.scales[block];
-        let per_block = block_len / Activations::sum_len(x.kind);
-        let sums = &x.sums[block * per_block..][..per_block];
         match kind {
             WeightType::Q4_1 | WeightType::Q5_1 => {
-                dot(w, q) as f32 * (self.d[r] * a_scale) + f32::from(sums[0]) * (self.m[r] * a_scale)
+                let a_sum = sum(q) as f32 * a_scale;
+                dot(w, q) as f32 * (self.d[r] * a_scale) + self.m[r] * a_sum
             }
             WeightType::Q4_K | WeightType::Q5_K => {
                 let s = scaled_dot(w, q, &self.scales[r], 32);
-                let m: i32 = self.minimums[r]
-                    .iter()
-                    .zip(sums.as_chunks::<2>().0)
-                    .map(|(m, pair)| m * (i32::from(pair[0]) + i32::from(pair[1])))
-                    .sum();
+                let m: i32 = self.minimums[r].iter().zip(q.chunks_exact(32)).map(|(m, q)| m * sum(q)).sum();
                 s as f32 * (self.d[r] * a_scale) - m as f32 * (self.m[r] * a_scale)
             }
             WeightType::Q6_K => scaled_dot(w, q, &self.scales[r], 16) as f32 * (self.d[r] * a_scale),
             _ => dot(w, q) as f32 * (self.d[r] * a_scale),
         }
     }
+}
+
+/// Exact: at most 32 * 127.
+fn sum(q: &[i8]) -> i32 {
+    q.iter().map(|&q| i32::from(q)).sum()
 }
 
 /// Exact: at most 32 * 128 * 127.

@@ -3,6 +3,7 @@
 //! Nothing here is tuned. Read it beside `docs/arithmetic.md`: same sections, same order.
 
 mod attention;
+pub(crate) mod constants;
 mod functions;
 mod matmul;
 mod row;
@@ -14,5 +15,6 @@ pub use functions::{exp, gelu, sigmoid, silu, tanh};
 pub(crate) use matmul::matmul;
 pub(crate) use row::row;
 pub use sampling::{argmax, max, sample_weights};
+pub(crate) use sampling::{check_sampling, weights};
 pub use vector::vector_sum;
-pub(crate) use vector::{quantise, rms_norm, rope};
+pub(crate) use vector::{AMAX_MIN, fold, quantise, rms_norm, rope};

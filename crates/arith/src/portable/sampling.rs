@@ -29,17 +29,27 @@ pub fn argmax(x: &[f32]) -> Option<usize> {
 /// # Panics
 /// Where `temperature` is not a positive finite number or `out` is not as long as `logits`.
 pub fn sample_weights(logits: &[f32], temperature: f32, out: &mut [u64]) -> Result<u128, Fault> {
-    assert!(temperature > 0.0 && temperature.is_finite(), "temperature {temperature} is no positive number");
-    assert_eq!(logits.len(), out.len(), "one weight per logit");
+    check_sampling(logits, temperature, out);
     if let Some(fault) = Fault::find("sample_weights", logits) {
         return Err(fault);
     }
-    let max = max(logits);
+    Ok(u128::from(weights(logits, max(logits), temperature, out)))
+}
+
+/// Weights of some of the logits, given the largest of all; returns their sum, which fits 64 bits for up to 2^31 logits.
+pub(crate) fn weights(logits: &[f32], max: f32, temperature: f32, out: &mut [u64]) -> u64 {
     let mut total = 0;
     for (w, l) in out.iter_mut().zip(logits) {
-        // The product is exact, and below 2^33.
+        // The product is exact, and at most 2^32.
         *w = (exp((l - max) / temperature) * 4_294_967_296.0) as u64;
-        total += u128::from(*w);
+        total += *w;
     }
-    Ok(total)
+    total
+}
+
+/// # Panics
+/// As [`sample_weights`].
+pub(crate) fn check_sampling(logits: &[f32], temperature: f32, out: &[u64]) {
+    assert!(temperature > 0.0 && temperature.is_finite(), "temperature {temperature} is no positive number");
+    assert_eq!(logits.len(), out.len(), "one weight per logit");
 }

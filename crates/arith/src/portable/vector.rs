@@ -1,6 +1,6 @@
 //! Vector sums, norm, rotation, and the one quantiser of activations.
 
-use crate::activations::Activations;
+use crate::activations::{Activations, Target};
 use crate::fault::Fault;
 use crate::weight::ActivationKind;
 
@@ -51,34 +51,28 @@ pub(crate) fn rope(head: &mut [f32], cos: &[f32], sin: &[f32], second: usize, st
     }
 }
 
-/// Quantises token `token` of `out`, which has its shape already: per block `scale = amax / 127`, `q = clamp(round_half_even(x *
-/// (127 / amax)), -127, 127)`; all zero where `amax` is.
-pub(crate) fn quantise(x: &[f32], token: usize, out: &mut Activations) -> Result<(), Fault> {
-    let kind = out.kind;
-    if kind == ActivationKind::F32 {
-        if let Some(fault) = Fault::find("quantise", x) {
-            return Err(fault);
-        }
-        out.values[token * x.len()..][..x.len()].copy_from_slice(x);
+/// Quantises one token: per block `scale = amax / 127`, `q = clamp(round_half_even(x * (127 / amax)), -127, 127)`; all zero where
+/// `amax` is below [`AMAX_MIN`].
+pub(crate) fn quantise(x: &[f32], out: &mut Target<'_>) -> Result<(), Fault> {
+    if let Some(fault) = Fault::find("quantise", x) {
+        return Err(fault);
+    }
+    if out.kind == ActivationKind::F32 {
+        out.values.copy_from_slice(x);
         return Ok(());
     }
-    let block_len = kind.block_len();
-    let sum_len = Activations::sum_len(kind);
-    for (b, x) in x.chunks_exact(block_len).enumerate() {
-        let block = token * (out.cols / block_len) + b;
-        let quants = &mut out.quants[block * block_len..][..block_len];
+    let block_len = out.kind.block_len();
+    let words = out.sums.len() / out.scales.len();
+    let blocks = x.chunks_exact(block_len).zip(out.quants.chunks_exact_mut(block_len));
+    let heads = out.scales.iter_mut().zip(out.sums.chunks_exact_mut(words));
+    for ((x, quants), (scale, sums)) in blocks.zip(heads) {
         let amax = x.iter().fold(0.0f32, |amax, v| if v.abs() > amax { v.abs() } else { amax });
-        if let Some(fault) = Fault::find("quantise", x) {
-            return Err(Fault { index: b * block_len + fault.index, ..fault });
-        }
-        let (scale, inverse) = if amax < AMAX_MIN { (0.0, 0.0) } else { (amax / 127.0, 127.0 / amax) };
-        out.scales[block] = scale;
+        let inverse = if amax < AMAX_MIN { 0.0 } else { 127.0 / amax };
+        *scale = if amax < AMAX_MIN { 0.0 } else { amax / 127.0 };
         for (q, v) in quants.iter_mut().zip(x) {
             *q = (v * inverse).round_ties_even().clamp(-127.0, 127.0) as i8;
         }
-        for (s, quants) in quants.chunks_exact(sum_len).enumerate() {
-            out.sums[block * (block_len / sum_len) + s] = quants.iter().map(|&q| i16::from(q)).sum();
-        }
+        Activations::fill_sums(out.kind, quants, *scale, sums);
     }
     Ok(())
 }
