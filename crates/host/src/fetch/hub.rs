@@ -8,7 +8,7 @@ use reqwest::{Client, Response, StatusCode, Url};
 use tokio::io::AsyncWriteExt as _;
 
 use super::cache::{self, Place};
-use super::client::http_client;
+use super::client::{Proxies, http_client};
 use super::error::AttemptError;
 use super::progress::{Event, Progress, Stage};
 use super::{Settings, blocking};
@@ -39,7 +39,7 @@ pub(super) async fn download(
     let File { repository, revision, path } = file;
     let address = format!("{}/{repository}/resolve/{revision}/{path}", settings.hub);
     let url = Url::parse(&address).map_err(|error| AttemptError::Unreachable { reason: error.to_string() })?;
-    let client = http_client(settings.answer_timeout).map_err(|error| unreachable(&error))?;
+    let client = http_client(settings.answer_timeout, Proxies::Environment).map_err(|error| unreachable(&error))?;
     let transfer = Transfer { settings, client, url, entry, part: &place.part() };
     let is_resumed = place.part().exists();
     transfer.run_through(progress).await?;

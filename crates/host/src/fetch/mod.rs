@@ -14,7 +14,7 @@ mod packages;
 mod progress;
 
 pub use cache::{Cached, Directories};
-pub use client::http_client;
+pub use client::{Proxies, http_client};
 pub use error::{Attempt, AttemptError, FetchError};
 pub use packages::Program;
 pub use progress::{Event, Progress, Silent, Stage};
