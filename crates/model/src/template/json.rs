@@ -132,7 +132,10 @@ impl Layout {
                 c if c < ' ' || (self.ascii && !c.is_ascii()) || (self.ascii && c == '\u{7f}') => {
                     let mut units = [0; 2];
                     for unit in c.encode_utf16(&mut units) {
-                        out.push_str(&format!("\\u{unit:04x}"));
+                        let digits = [12, 8, 4, 0]
+                            .map(|shift| char::from(b"0123456789abcdef"[usize::from(*unit >> shift & 15)]));
+                        out.push_str("\\u");
+                        out.extend(digits);
                     }
                 }
                 c => out.push(c),

@@ -10,8 +10,12 @@
 //! A template joins its own markers, such as `<|im_end|>`, with text that a client wrote. If the client's text contains
 //! a marker's name, it must stay text: otherwise anyone who can put words into a prompt can end the user's turn and
 //! speak as the system. Before rendering, each name of a control token in the client's words is split by a character
-//! that Unicode sets aside for such use; after rendering, these are taken out again and their places remembered. So the
-//! text is exactly what it would have been, and [`prompt_tokens`] knows where no marker may be.
+//! that Unicode sets aside for such use; after rendering, these are taken out again and their places remembered, so that
+//! [`prompt_tokens`] knows where no marker may be. A template that reacts to the splits is caught by comparing with a
+//! rendering without them.
+//!
+//! A second rendering, with the ends of each content marked as well, tells which bytes are whose. Where the marks would
+//! change the text, because the template looks into the contents, the contents are searched for in the text instead.
 
 mod json;
 mod origin;
@@ -29,7 +33,7 @@ pub use origin::{Rendered, prompt_tokens, raw_tokens};
 use crate::gguf::{Gguf, GgufError};
 use crate::tokenizer::Tokenizer;
 use crate::tokenizer::specials::Specials;
-use origin::{Guard, trace};
+use origin::Guard;
 
 /// Longest template source in bytes. The longest known ones, with tools in several languages, have 20 kB.
 pub const SOURCE_BYTES_MAX: usize = 1 << 20;
@@ -97,6 +101,10 @@ pub enum TemplateError {
         /// The most accepted.
         limit: usize,
     },
+    /// The template changes a message in which a client named a control token, so that it cannot be told whether the
+    /// template or the client wrote such a token.
+    #[error("a message contains the name of a control token and the chat template rewrites it; remove the name")]
+    Untraceable,
     /// The messages use every character that could mark what a client wrote.
     #[error("the messages contain all of the characters U+FDD0 to U+FDEF, which Unicode sets aside; remove them")]
     NoGuard,
@@ -212,7 +220,7 @@ impl ChatTemplate {
         }
         let mut environment = Environment::new();
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-        environment.set_syntax(syntax.expect("the delimiters are the default ones, which are valid"));
+        environment.set_syntax(syntax.map_err(|error| TemplateError::Syntax { reason: describe(&error) })?);
         environment.set_recursion_limit(RECURSION_MAX);
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
@@ -247,10 +255,38 @@ impl ChatTemplate {
         now: UnixMillis,
     ) -> Result<Rendered, TemplateError> {
         let guard = Guard::new(&self.specials, messages, tools)?;
-        let shown: Vec<serde_json::Value> = messages.iter().map(|message| self.show(&guard, message)).collect();
-        let tools = tools.map(|tools| guard.json(tools));
-        let input_bytes = origin::input_bytes(messages, tools.as_ref());
-        let fuel = FUEL_BASE + FUEL_PER_BYTE * input_bytes as u64;
+        let fuel = FUEL_BASE + FUEL_PER_BYTE * origin::input_bytes(messages, tools) as u64;
+        let run = |marking| {
+            let shown = messages.iter().map(|message| self.show(&guard, message, marking)).collect();
+            let tools = tools.map(|tools| guard.json(marking, tools));
+            let text = self.run(shown, tools.as_ref(), now, fuel)?;
+            Ok(guard.remove(&text))
+        };
+        let plain = run(Marking::Splits)?.ok_or(TemplateError::Untraceable)?;
+        if !plain.guards.is_empty() && run(Marking::None)?.is_none_or(|bare| bare.text != plain.text) {
+            return Err(TemplateError::Untraceable);
+        }
+        if plain.text.len() > RENDERED_BYTES_MAX {
+            return Err(TemplateError::RenderedTooLong { found: plain.text.len(), limit: RENDERED_BYTES_MAX });
+        }
+        // The marks around contents may disturb a template that looks at them. Then its text differs, or they are cut
+        // apart, and the contents are searched for instead.
+        let marked: Result<_, TemplateError> = run(Marking::SplitsAndEnds);
+        let spans = match marked.ok().flatten().filter(|marked| marked.text == plain.text) {
+            Some(marked) => marked.spans,
+            None => origin::search(&plain.text, &plain.guards, &guard, messages),
+        };
+        let spans = origin::with_templates_part(spans, &plain.text);
+        Ok(Rendered { text: plain.text, spans, guards: plain.guards })
+    }
+
+    fn run(
+        &self,
+        shown: Vec<serde_json::Value>,
+        tools: Option<&serde_json::Value>,
+        now: UnixMillis,
+        fuel: u64,
+    ) -> Result<String, TemplateError> {
         let context = minijinja::context! {
             messages => Value::from(Serde(shown)),
             tools => tools.map_or(Value::from(()), |tools| Value::from(Serde(tools))),
@@ -263,50 +299,59 @@ impl ChatTemplate {
         let mut environment = Environment::clone(&self.environment);
         environment.set_fuel(Some(fuel));
         let template = environment.get_template(NAME).map_err(|error| failure(&error, fuel))?;
-        let text = template.render(context).map_err(|error| failure(&error, fuel))?;
-        if text.len() > RENDERED_BYTES_MAX {
-            return Err(TemplateError::RenderedTooLong { found: text.len(), limit: RENDERED_BYTES_MAX });
-        }
-        let (text, guards) = guard.remove(text);
-        let spans = trace(&text, messages);
-        Ok(Rendered { text, spans, guards })
+        template.render(context).map_err(|error| failure(&error, fuel))
     }
 
     /// A message as the template sees it: only the keys that it has.
-    fn show(&self, guard: &Guard<'_>, message: &Message) -> serde_json::Value {
+    fn show(&self, guard: &Guard<'_>, message: &Message, marking: Marking) -> serde_json::Value {
         let role = match message.role {
             Role::Developer if !self.knows_developer => Role::System,
             role => role,
         };
         let mut shown = serde_json::Map::new();
         shown.insert("role".to_owned(), role.name().into());
-        shown.insert("content".to_owned(), guard.text(&message.content).into());
+        let content = match marking {
+            Marking::SplitsAndEnds => guard.marked(message.role, &message.content),
+            _ => guard.text(marking, &message.content),
+        };
+        shown.insert("content".to_owned(), content.into());
         if let Some(name) = &message.name {
-            shown.insert("name".to_owned(), guard.text(name).into());
+            shown.insert("name".to_owned(), guard.text(marking, name).into());
         }
         if let Some(id) = &message.tool_call_id {
-            shown.insert("tool_call_id".to_owned(), guard.text(id).into());
+            shown.insert("tool_call_id".to_owned(), guard.text(marking, id).into());
         }
         if !message.tool_calls.is_empty() {
             shown.insert(
                 "tool_calls".to_owned(),
-                message.tool_calls.iter().map(|call| show_call(guard, call)).collect(),
+                message.tool_calls.iter().map(|call| show_call(guard, marking, call)).collect(),
             );
         }
         shown.into()
     }
 }
 
-fn show_call(guard: &Guard<'_>, call: &ToolCall) -> serde_json::Value {
+fn show_call(guard: &Guard<'_>, marking: Marking, call: &ToolCall) -> serde_json::Value {
     let arguments = match serde_json::from_str(&call.arguments) {
-        Ok(object @ serde_json::Value::Object(_)) => guard.json(&object),
-        _ => guard.text(&call.arguments).into(),
+        Ok(object @ serde_json::Value::Object(_)) => guard.json(marking, &object),
+        _ => guard.text(marking, &call.arguments).into(),
     };
     serde_json::json!({
-        "id": guard.text(&call.id),
+        "id": guard.text(marking, &call.id),
         "type": "function",
-        "function": { "name": guard.text(&call.name), "arguments": arguments },
+        "function": { "name": guard.text(marking, &call.name), "arguments": arguments },
     })
+}
+
+/// What the guard writes into the client's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Marking {
+    /// Nothing.
+    None,
+    /// Splits the names of control tokens.
+    Splits,
+    /// Also marks where each content begins and ends.
+    SplitsAndEnds,
 }
 
 /// Marks what `raise_exception` says among the engine's other messages.

@@ -9,7 +9,7 @@ use super::specials::Specials;
 use super::split::Splitter;
 use super::vocabulary::{Kind, Vocabulary};
 use super::{Encoder, Tokenizer, TokenizerError};
-use crate::gguf::{Gguf, Strings};
+use crate::gguf::{Gguf, Strings, Value};
 
 const TOKENS: &str = "tokenizer.ggml.tokens";
 const TOKEN_TYPES: &str = "tokenizer.ggml.token_type";
@@ -78,7 +78,7 @@ impl Tokenizer {
         let names = Names::read(gguf, algorithm, vocabulary.len())?;
         let byte_tokens = byte_tokens(&entries, &vocabulary, algorithm, names.unknown)?;
         let encoder = match algorithm {
-            Algorithm::Bytes => Encoder::Bytes(byte_pairs(gguf, &vocabulary, byte_tokens)?),
+            Algorithm::Bytes => Encoder::Bytes(Box::new(byte_pairs(gguf, &vocabulary, byte_tokens)?)),
             Algorithm::Pieces => Encoder::Pieces(scored_pieces(gguf, &vocabulary, byte_tokens)?),
         };
         let mut ends: Vec<TokenId> = entries.end_tokens().chain(names.ends.iter().copied()).collect();
@@ -196,7 +196,7 @@ impl Names {
         let default = |token| pieces.then_some(token);
         let (unknown, bos, eos) = (named(UNKNOWN, default(0))?, named(BOS, default(1))?, named(EOS, default(2))?);
         let ends = [eos, named(END_OF_TURN, None)?, named(END_OF_MESSAGE, None)?];
-        let flag = |key: &str, default: bool| gguf.metadata(key).map_or(Some(default), |value| value.as_bool());
+        let flag = |key: &str, default: bool| gguf.metadata(key).map_or(Some(default), Value::as_bool);
         let whole_words = whole_words(gguf);
         let add_bos = flag(ADD_BOS, pieces || whole_words)
             .ok_or(TokenizerError::ElementType { key: ADD_BOS, expected: "a boolean" })?;
@@ -220,7 +220,7 @@ fn whole_words(gguf: &Gguf<'_>) -> bool {
 }
 
 fn pre_tokenizer<'a>(gguf: &Gguf<'a>) -> &'a str {
-    gguf.metadata("tokenizer.ggml.pre").and_then(|value| value.as_str()).unwrap_or("default")
+    gguf.metadata("tokenizer.ggml.pre").and_then(Value::as_str).unwrap_or("default")
 }
 
 fn byte_pairs(
@@ -248,7 +248,7 @@ fn scored_pieces(
     }
     let ranks: Result<Vec<u32>, _> =
         scores.enumerate().map(|(token, score)| rank_of_score(token as u32, score)).collect();
-    let space_prefix = gguf.metadata(SPACE_PREFIX).map_or(Some(true), |value| value.as_bool());
+    let space_prefix = gguf.metadata(SPACE_PREFIX).map_or(Some(true), Value::as_bool);
     let space_prefix = space_prefix.ok_or(TokenizerError::ElementType { key: SPACE_PREFIX, expected: "a boolean" })?;
     Ok(ScoredPieces { ranks: ranks?, byte_tokens, space_prefix })
 }

@@ -1,4 +1,4 @@
-//! The merge loop that byte-pair encoding and SentencePiece share: of all neighbouring pieces that may be joined, join
+//! The merge loop that byte-pair encoding and `SentencePiece` share: of all neighbouring pieces that may be joined, join
 //! the best, leftmost first, until none is left.
 //!
 //! With a heap this takes O(n log n) for n pieces, whatever the text: a megabyte of one letter is no worse than prose.

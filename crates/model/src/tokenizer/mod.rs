@@ -65,7 +65,7 @@ pub struct Tokenizer {
 
 #[derive(Debug, Clone)]
 enum Encoder {
-    Bytes(BytePairs),
+    Bytes(Box<BytePairs>),
     Pieces(ScoredPieces),
 }
 

@@ -1,4 +1,4 @@
-//! SentencePiece's byte-pair encoding: the text starts as its characters, and the neighbours whose joined text is the
+//! `SentencePiece`'s byte-pair encoding: the text starts as its characters, and the neighbours whose joined text is the
 //! token of highest score are joined first. There are no words: a token may span several.
 //!
 //! `SentencePiece` writes a space as U+2581 in its tokens. Here tokens hold the space itself, and a U+2581 in the text

@@ -19,7 +19,7 @@ const PROBES_SLACK: u64 = 4_096;
 /// The table. Linear probing at a load of at most one half; the size is a power of two.
 #[derive(Debug, Clone)]
 pub(super) struct Slots {
-    slots: Vec<u32>,
+    values: Vec<u32>,
     entries: u64,
     probes: u64,
 }
@@ -28,17 +28,17 @@ impl Slots {
     /// A table for at most `capacity` entries.
     pub(super) fn new(capacity: usize) -> Self {
         let size = (capacity.max(1) * 2).next_power_of_two();
-        Self { slots: vec![FREE; size], entries: 0, probes: 0 }
+        Self { values: vec![FREE; size], entries: 0, probes: 0 }
     }
 
     /// The value whose key has this hash and for which `is_it` holds.
     pub(super) fn get(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         let mut at = self.home(hash);
         loop {
-            match self.slots[at] {
+            match self.values[at] {
                 FREE => return None,
                 value if is_it(value) => return Some(value),
-                _ => at = (at + 1) & (self.slots.len() - 1),
+                _ => at = (at + 1) & (self.values.len() - 1),
             }
         }
     }
@@ -53,23 +53,23 @@ impl Slots {
         let mut at = self.home(hash);
         loop {
             self.probes += 1;
-            match self.slots[at] {
+            match self.values[at] {
                 FREE => break,
                 found if is_it(found) => return Ok(Some(found)),
-                _ => at = (at + 1) & (self.slots.len() - 1),
+                _ => at = (at + 1) & (self.values.len() - 1),
             }
             if self.probes > PROBES_SLACK + self.entries * PROBES_PER_ENTRY_MAX {
                 return Err(TokenizerError::Colliding { probes: self.probes, entries: self.entries });
             }
         }
-        self.slots[at] = value;
+        self.values[at] = value;
         self.entries += 1;
         Ok(None)
     }
 
     fn home(&self, hash: u64) -> usize {
         // The high bits of a product are its best mixed ones.
-        (hash >> 32) as usize & (self.slots.len() - 1)
+        (hash >> 32) as usize & (self.values.len() - 1)
     }
 }
 
