@@ -6,22 +6,35 @@
 //! grammar and the tokens accepted so far; so the same sequence is allowed, or is refused as too complex, on every
 //! machine and for host and verifier alike.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 
 use claim::{Grammar, TokenId};
 use llguidance::api::{ParserLimits, StopReason, TopLevelGrammar};
 use llguidance::toktrie::{ApproximateTokEnv, InferenceCapabilities, TokEnv, TokRxInfo, TokTrie};
-use llguidance::{Matcher, ParserFactory};
+use llguidance::{ParserFactory, TokenParser, panic_utils};
 use serde_json::{Value, json};
 
 use crate::sampler::TokenMask;
 
-/// A grammar's source has at most this many bytes: far above real schemas, far below what would stall a compile.
-pub const SOURCE_BYTES_MAX: usize = 1 << 18;
+/// A grammar's source has at most this many bytes. Some parts of compiling take time in the square of the source; at this
+/// size the worst that was found takes a second.
+pub const SOURCE_BYTES_MAX: usize = 1 << 16;
 
-/// Brackets in a source nest at most this deep, because compilers recurse over them.
+/// Brackets in a source nest at most this deep: parsers recurse over them before any other bound holds.
 pub const NESTING_MAX: usize = 64;
+
+/// A schema has at most this many `patternProperties` in all: compiling compares each with each, in time that doubles
+/// about every 50 of them.
+pub const PATTERN_PROPERTIES_MAX: usize = 64;
+
+/// The compiler recurses along references between rules, so a source of the largest size can be some 10000 levels deep.
+/// The deepest found needs 60 MiB of stack in a release build. Only what is used of it takes memory.
+const STACK_BYTES: usize = 256 << 20;
 
 /// A trie node has 10 bits for how many levels to climb, so longer tokens cannot be in it. They are never allowed.
 const TOKEN_BYTES_MAX: usize = 1 << 10;
@@ -69,6 +82,14 @@ pub enum GrammarError {
     /// A schema is JSON, but no object.
     #[error("the schema is not a JSON object")]
     NotAnObject,
+    /// A schema has too many pattern properties.
+    #[error("the schema has {found} patternProperties, at most {expected} are taken")]
+    TooManyPatterns {
+        /// The bound.
+        expected: usize,
+        /// How many there are.
+        found: usize,
+    },
     /// The grammar's compiler rejects the source.
     #[error("the grammar cannot be used: {reason}")]
     Rejected {
@@ -87,6 +108,9 @@ pub enum GrammarError {
     /// The grammar is incomplete and no token of the vocabulary can continue it.
     #[error("no token of the vocabulary continues the grammar")]
     DeadEnd,
+    /// The system gives no thread to compile on, or the compiler broke down. Trying again may help.
+    #[error("the grammar compiler cannot run")]
+    CompilerFailed,
     /// The vocabulary does not fit into a trie.
     #[error("the tokens have {found} bytes, a grammar can be used with at most {expected}")]
     Vocabulary {
@@ -98,7 +122,7 @@ pub enum GrammarError {
 }
 
 /// The tokens that a model speaks in.
-pub trait Vocabulary {
+pub trait Vocabulary: Sync {
     /// Number of tokens.
     fn size(&self) -> usize;
     /// The bytes that a token stands for; empty for one that prints nothing.
@@ -140,17 +164,27 @@ impl GrammarCompiler {
                 TopLevelGrammar::from_lark(source.clone())
             }
         };
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+            let compile = || self.compile(source, vocabulary);
+            let compiled = thread.spawn_scoped(scope, compile).map_err(|_| GrammarError::CompilerFailed)?.join();
+            compiled.map_err(|_| GrammarError::CompilerFailed)?.map(Some)
+        })
+    }
+
+    fn compile(&self, source: TopLevelGrammar, vocabulary: &dyn Vocabulary) -> Result<GrammarState, GrammarError> {
         let factory = self.factory.get_or_init(|| build_factory(vocabulary)).as_ref().map_err(Clone::clone)?;
-        let parser = factory.create_parser(source).map_err(|error| GrammarError::Rejected { reason: brief(&error) })?;
-        let mut state = GrammarState { matcher: Matcher::new(Ok(parser)), mask: TokenMask::from_words(Vec::new()) };
+        let mut parser = factory.create_parser(source).map_err(|error| rejected(&error))?;
+        parser.start_without_prompt();
+        let mut state = GrammarState { parser, mask: TokenMask::from_words(Vec::new()) };
         state.prepare()?;
-        Ok(Some(state))
+        Ok(state)
     }
 }
 
 /// Where a text is in its grammar.
 pub struct GrammarState {
-    matcher: Matcher,
+    parser: TokenParser,
     mask: TokenMask,
 }
 
@@ -163,7 +197,7 @@ impl fmt::Debug for GrammarState {
 impl Clone for GrammarState {
     /// Clones caches too: a shared cache would let one text's history decide whether another is too complex.
     fn clone(&self) -> Self {
-        Self { matcher: self.matcher.deep_clone(), mask: self.mask.clone() }
+        Self { parser: self.parser.deep_clone(), mask: self.mask.clone() }
     }
 }
 
@@ -176,7 +210,7 @@ impl GrammarState {
 
     /// Whether nothing can follow and nothing is missing.
     pub fn is_complete(&self) -> bool {
-        self.matcher.is_stopped() && self.matcher.stop_reason().is_ok()
+        self.parser.stop_reason() == StopReason::NoExtension
     }
 
     /// Takes one token that is not an end-of-text token. Unless this completes the grammar,
@@ -189,8 +223,12 @@ impl GrammarState {
         if !self.mask.allows(token) {
             return Err(GrammarError::TokenRefused { token });
         }
-        let accepted = self.matcher.consume_token(token.get());
-        accepted.map_err(|error| self.failure(&error))
+        let parser = &mut self.parser;
+        let accepted = panic_utils::catch_unwind(AssertUnwindSafe(|| {
+            parser.consume_token(token.get())?;
+            parser.check_stop()
+        }));
+        accepted.map(drop).map_err(|error| self.failure(&error))
     }
 
     /// Finds the tokens that may come next.
@@ -199,16 +237,17 @@ impl GrammarState {
     ///
     /// No token may, or finding them takes too many steps.
     pub fn prepare(&mut self) -> Result<(), GrammarError> {
-        let mask = self.matcher.compute_mask().map_err(|error| self.failure(&error))?;
-        self.mask = TokenMask::from_words(mask.as_slice().to_vec());
+        let parser = &mut self.parser;
+        let mask = panic_utils::catch_unwind(AssertUnwindSafe(|| parser.compute_mask()));
+        self.mask = TokenMask::from_words(mask.map_err(|error| self.failure(&error))?.as_slice().to_vec());
         Ok(())
     }
 
     fn failure(&self, error: &impl fmt::Display) -> GrammarError {
-        match self.matcher.stop_reason() {
+        match self.parser.stop_reason() {
             StopReason::LexerTooComplex | StopReason::ParserTooComplex => GrammarError::TooComplex,
             StopReason::NoExtensionBias => GrammarError::DeadEnd,
-            _ => GrammarError::Rejected { reason: brief(error) },
+            _ => rejected(error),
         }
     }
 }
@@ -245,7 +284,7 @@ fn build_factory(vocabulary: &dyn Vocabulary) -> Result<ParserFactory, GrammarEr
     let environment: TokEnv = Arc::new(ApproximateTokEnv::new(trie));
     let capabilities = InferenceCapabilities::default();
     let mut factory = ParserFactory::new(&environment, capabilities, &[JSON_STRING_TOKENS.to_owned()])
-        .map_err(|error| GrammarError::Rejected { reason: brief(&error) })?;
+        .map_err(|error| rejected(&error))?;
     *factory.quiet().limits_mut() = limits();
     Ok(factory)
 }
@@ -266,7 +305,26 @@ fn parse_schema(source: &str) -> Result<Value, GrammarError> {
     check_size(source)?;
     let schema: Value = serde_json::from_str(source)
         .map_err(|error| GrammarError::NotJson { line: error.line(), column: error.column() })?;
-    if schema.is_object() { Ok(schema) } else { Err(GrammarError::NotAnObject) }
+    if !schema.is_object() {
+        return Err(GrammarError::NotAnObject);
+    }
+    let found = count_patterns(&schema);
+    if found > PATTERN_PROPERTIES_MAX {
+        return Err(GrammarError::TooManyPatterns { expected: PATTERN_PROPERTIES_MAX, found });
+    }
+    Ok(schema)
+}
+
+/// Members of everything named `patternProperties`; where that is no keyword, they count all the same.
+fn count_patterns(schema: &Value) -> usize {
+    match schema {
+        Value::Object(members) => {
+            let patterns = members.get("patternProperties").and_then(Value::as_object).map_or(0, serde_json::Map::len);
+            patterns + members.values().map(count_patterns).sum::<usize>()
+        }
+        Value::Array(items) => items.iter().map(count_patterns).sum(),
+        _ => 0,
+    }
 }
 
 /// Bounds a source before any parser sees it. Brackets in strings and comments count as well: the bound is far from
@@ -289,9 +347,10 @@ fn check_size(source: &str) -> Result<(), GrammarError> {
     Ok(())
 }
 
-/// The first line of what the compiler says, shortened: the rest is its own state.
-fn brief(error: &impl fmt::Display) -> String {
+/// A refusal in the compiler's words: its first line, shortened, since the rest is its own state.
+fn rejected(error: &impl fmt::Display) -> GrammarError {
     const CHARACTERS_MAX: usize = 300;
     let text = error.to_string();
-    text.lines().next().unwrap_or_default().chars().take(CHARACTERS_MAX).collect()
+    let reason = text.lines().next().unwrap_or_default().chars().take(CHARACTERS_MAX).collect();
+    GrammarError::Rejected { reason }
 }

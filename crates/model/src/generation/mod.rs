@@ -29,7 +29,7 @@
 //! longest end that may be the start of a stop string are held back.
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod text;
 
 use std::fmt::Debug;
@@ -197,12 +197,7 @@ impl<'m> Generation<'m> {
     /// # Errors
     ///
     /// The answer has ended, the row is too short, or a logit is not finite.
-    pub fn draw(
-        &mut self,
-        machine: &Machine,
-        logits: &mut [f32],
-        top: Option<u8>,
-    ) -> Result<Draw, GenerationError> {
+    pub fn draw(&mut self, machine: &Machine, logits: &mut [f32], top: Option<u8>) -> Result<Draw, GenerationError> {
         self.check_open()?;
         let (expected, found) = (self.language.size(), logits.len());
         if top.is_some() {

@@ -305,7 +305,13 @@ impl Sampler {
     }
 
     /// Chooses an index among the logits of the candidates.
-    fn choose(&mut self, machine: &Machine, logits: &[f32], seed: Seed, position: Position) -> Result<usize, SampleError> {
+    fn choose(
+        &mut self,
+        machine: &Machine,
+        logits: &[f32],
+        seed: Seed,
+        position: Position,
+    ) -> Result<usize, SampleError> {
         if logits.is_empty() {
             return Err(SampleError::NothingAllowed);
         }
@@ -322,10 +328,7 @@ impl Sampler {
 /// The 64 random bits of one position of one sequence; the module's specification, step 11.
 pub fn draw_bits(seed: Seed, position: Position) -> u64 {
     let mut bits = [0; 8];
-    blake3::Hasher::new_keyed(seed.as_bytes())
-        .update(&position.get().to_le_bytes())
-        .finalize_xof()
-        .fill(&mut bits);
+    blake3::Hasher::new_keyed(seed.as_bytes()).update(&position.get().to_le_bytes()).finalize_xof().fill(&mut bits);
     u64::from_le_bytes(bits)
 }
 
