@@ -347,7 +347,7 @@ impl ApiError {
             Self::DecimalAbove { .. } => "decimal_above_max_value",
             Self::ArrayEmpty { .. } => "empty_array",
             Self::ArrayTooLong { .. } => "array_above_max_length",
-            Self::StringEmpty { .. } => "empty_string",
+            Self::StringEmpty { .. } | Self::PromptEmpty => "empty_string",
             Self::StringTooLong { .. } => "string_above_max_length",
             Self::Value { .. }
             | Self::Name { .. }
@@ -357,7 +357,6 @@ impl ApiError {
             Self::Unsupported { .. } => "unsupported_parameter",
             Self::ModelNotFound { .. } => "model_not_found",
             Self::ContextLengthExceeded { .. } => "context_length_exceeded",
-            Self::PromptEmpty => "empty_string",
             Self::TemplateRejected { .. } => "template_rejected",
             Self::GrammarRejected { .. } => "invalid_json_schema",
             Self::RouteUnknown { .. } => "unknown_url",

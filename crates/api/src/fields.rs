@@ -77,7 +77,7 @@ impl<'a> Fields<'a> {
 }
 
 /// A string of at most `bytes_max` bytes.
-pub(crate) fn text<'a>(value: &'a Value, path: impl Fn() -> String, bytes_max: usize) -> Result<&'a str, ApiError> {
+pub(crate) fn text(value: &Value, path: impl Fn() -> String, bytes_max: usize) -> Result<&str, ApiError> {
     let Value::String(found) = value else { return Err(wrong_type(path(), "a string", value)) };
     if found.len() > bytes_max {
         return Err(ApiError::StringTooLong { param: path(), max: bytes_max, found: found.len() });
@@ -86,7 +86,7 @@ pub(crate) fn text<'a>(value: &'a Value, path: impl Fn() -> String, bytes_max: u
 }
 
 /// A list of at most `count_max` entries.
-pub(crate) fn list<'a>(value: &'a Value, path: impl Fn() -> String, count_max: usize) -> Result<&'a [Value], ApiError> {
+pub(crate) fn list(value: &Value, path: impl Fn() -> String, count_max: usize) -> Result<&[Value], ApiError> {
     let Value::Array(found) = value else { return Err(wrong_type(path(), "an array", value)) };
     if found.len() > count_max {
         return Err(ApiError::ArrayTooLong { param: path(), max: count_max, found: found.len() });

@@ -8,6 +8,7 @@ use serde_json::Value;
 ///
 /// Made by [`parse`](crate::parse()) only, so that every value is in the range its field states.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of the API with that type")]
 pub struct Request {
     /// Where the body was sent.
     pub endpoint: Endpoint,

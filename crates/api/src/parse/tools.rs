@@ -61,9 +61,8 @@ fn choice(fields: Fields<'_>, tools: &[Tool], nesting: Nesting) -> Result<ToolCh
         Some(other) => return Err(fields::wrong_type("tool_choice", "a string or an object", other)),
     };
     match asked {
-        None if tools.is_empty() => Ok(ToolChoice::None),
+        None | Some(ToolChoice::None | ToolChoice::Auto) if tools.is_empty() => Ok(ToolChoice::None),
         None => Ok(ToolChoice::Auto),
-        Some(ToolChoice::None | ToolChoice::Auto) if tools.is_empty() => Ok(ToolChoice::None),
         Some(ToolChoice::Required | ToolChoice::Function(_)) if tools.is_empty() => Err(ApiError::Conflict {
             param: "tool_choice".to_owned(),
             reason: "'tool_choice' is only allowed when 'tools' are specified",

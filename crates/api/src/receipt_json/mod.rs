@@ -95,11 +95,13 @@ pub enum ReceiptJsonError {
 }
 
 /// Writes a document.
+#[expect(clippy::missing_panics_doc, reason = "a struct with string keys always has a JSON form")]
 pub fn write(receipt: &SignedReceipt, evidence: Option<&Evidence>) -> String {
     serde_json::to_string(&SignedReceiptJson::new(receipt, evidence)).expect("the form has string keys only")
 }
 
 /// Writes a receipt without evidence as a JSON value, for embedding.
+#[expect(clippy::missing_panics_doc, reason = "a struct with string keys always has a JSON form")]
 pub fn to_value(receipt: &SignedReceipt) -> serde_json::Value {
     serde_json::to_value(SignedReceiptJson::new(receipt, None)).expect("the form has string keys only")
 }

@@ -77,6 +77,7 @@ pub struct Progress {
 }
 
 /// Writes a log probability as JSON can: minus infinity becomes OpenAI's mark for "very unlikely".
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that the derived code calls")]
 pub(crate) fn logprob_number<S: serde::Serializer>(value: &f32, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f32(finite_logprob(*value))
 }

@@ -1,0 +1,235 @@
+//! The routes, and what they share.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use api::ApiError;
+use api::response::models::{ModelCard, ModelFacts, ModelList};
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderMap, HeaderName, Method, Uri};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::serve::ListenerExt as _;
+use axum::{Json, Router};
+use claim::Endpoint;
+use host::event::ServedModel;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::fault::{self, Fault};
+use crate::metrics::{Metrics, Route};
+use crate::store::ReceiptStore;
+use crate::{Serve, answer, openapi, page, receipts};
+
+/// Replays that run at once. Each takes all cores that the host gives it, so more would only take turns.
+const REPLAYS_MAX: usize = 1;
+
+/// What a gateway is made of.
+pub struct Gateway {
+    /// Who computes answers.
+    pub host: Arc<dyn Serve>,
+    /// Where receipts are kept.
+    pub store: ReceiptStore,
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+/// What all handlers share.
+pub(crate) struct Shared {
+    pub(crate) host: Arc<dyn Serve>,
+    pub(crate) store: ReceiptStore,
+    pub(crate) metrics: Metrics,
+    pub(crate) replays: Semaphore,
+}
+
+/// The whole HTTP surface of a gateway.
+pub fn router(gateway: Gateway) -> Router {
+    let shared = Arc::new(Shared {
+        host: gateway.host,
+        store: gateway.store,
+        metrics: Metrics::default(),
+        replays: Semaphore::new(REPLAYS_MAX),
+    });
+    Router::new()
+        .route("/", get(show_page))
+        .route("/v1/models", get(list_models))
+        .route("/v1/models/{*id}", get(show_model))
+        .route("/v1/chat/completions", post(chat))
+        .route("/v1/completions", post(completions))
+        .route("/v1/responses", post(responses))
+        .route("/v1/receipts", get(receipts::latest))
+        .route("/v1/receipts/{id}", get(receipts::show))
+        .route("/v1/receipts/{id}/verify", get(receipts::verify).post(receipts::verify))
+        .route("/healthz", get(health))
+        .route("/metrics", get(show_metrics))
+        .route("/openapi.json", get(show_openapi))
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(CatchPanicLayer::custom(fault::panicked))
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), measure))
+        .with_state(shared)
+}
+
+/// Answers connections until `shutdown` completes, then finishes the ones that are open.
+///
+/// # Errors
+///
+/// An error of the listener.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    // A token is a packet of its own: without this the kernel would hold it back until the one before is acknowledged.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "gateway.nodelay_failed");
+        }
+    });
+    axum::serve(listener, router).with_graceful_shutdown(shutdown).await
+}
+
+async fn measure(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let route = Route::of(request.uri().path());
+    let response = next.run(request).await;
+    shared.metrics.request(route, response.status().as_u16(), started.elapsed());
+    response
+}
+
+#[utoipa::path(
+    post, path = "/v1/chat/completions", tag = "answers", request_body = api::request_schema::ChatBody,
+    params(
+        ("x-candor-nonce" = Option<String>, Header, description = "32 bytes as hexadecimal digits that the client picks once"),
+        ("x-candor-client" = Option<String>, Header, description = "Address of the client, which goes into the receipt"),
+    ),
+    responses(
+        (status = 200, description = "The answer; with `stream` server-sent events of ChatChunk", body = api::response::chat::ChatCompletion<'_>),
+        (status = "4XX", description = "The request has no answer", body = api::ErrorBody),
+        (status = "5XX", description = "The server has no answer", body = api::ErrorBody),
+    )
+)]
+pub(crate) async fn chat(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Body) -> Result<Response, Fault> {
+    answer::handle(Endpoint::Chat, shared, &headers, body).await
+}
+
+#[utoipa::path(
+    post, path = "/v1/completions", tag = "answers", request_body = api::request_schema::CompletionBody,
+    responses(
+        (status = 200, description = "The answer; with `stream` server-sent events of the same form", body = api::response::completion::TextCompletion<'_>),
+        (status = "4XX", description = "The request has no answer", body = api::ErrorBody),
+        (status = "5XX", description = "The server has no answer", body = api::ErrorBody),
+    )
+)]
+pub(crate) async fn completions(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Fault> {
+    answer::handle(Endpoint::Completions, shared, &headers, body).await
+}
+
+#[utoipa::path(
+    post, path = "/v1/responses", tag = "answers", request_body = api::request_schema::ResponseBody,
+    responses(
+        (status = 200, description = "The answer; with `stream` server-sent events of StreamEvent", body = api::response::responses::ResponseObject<'_>),
+        (status = "4XX", description = "The request has no answer", body = api::ErrorBody),
+        (status = "5XX", description = "The server has no answer", body = api::ErrorBody),
+    )
+)]
+pub(crate) async fn responses(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Fault> {
+    answer::handle(Endpoint::Responses, shared, &headers, body).await
+}
+
+/// The texts that a model card borrows.
+struct CardTexts {
+    owner: String,
+    root: String,
+}
+
+impl CardTexts {
+    fn new(model: &ServedModel) -> Self {
+        Self { owner: model.host.to_string(), root: model.root.to_string() }
+    }
+
+    fn card<'a>(&'a self, model: &'a ServedModel) -> ModelCard<'a> {
+        ModelCard {
+            id: &model.name,
+            object: "model",
+            created: model.since.get() / 1_000,
+            owned_by: &self.owner,
+            candor: ModelFacts { model_root: &self.root, context_length: model.context_length.get(), chat: model.chat },
+        }
+    }
+}
+
+#[utoipa::path(get, path = "/v1/models", tag = "models", responses((status = 200, description = "All models served here", body = ModelList<'_>)))]
+pub(crate) async fn list_models(State(shared): State<Arc<Shared>>) -> Response {
+    let models = shared.host.models();
+    let texts: Vec<CardTexts> = models.iter().map(CardTexts::new).collect();
+    let data = texts.iter().zip(&models).map(|(texts, model)| texts.card(model)).collect();
+    Json(ModelList { object: "list", data }).into_response()
+}
+
+#[utoipa::path(
+    get, path = "/v1/models/{id}", tag = "models", params(("id" = String, Path, description = "Name of the model")),
+    responses((status = 200, description = "The model", body = ModelCard<'_>), (status = 404, description = "No such model", body = api::ErrorBody))
+)]
+pub(crate) async fn show_model(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Result<Response, Fault> {
+    let models = shared.host.models();
+    let Some(model) = models.iter().find(|model| model.name == id) else {
+        return Err(Fault(ApiError::ModelNotFound { model: id.chars().take(256).collect() }));
+    };
+    Ok(Json(CardTexts::new(model).card(model)).into_response())
+}
+
+#[utoipa::path(get, path = "/healthz", tag = "operation", responses((status = 200, description = "The gateway answers", body = String)))]
+pub(crate) async fn health() -> &'static str {
+    "ok\n"
+}
+
+#[utoipa::path(get, path = "/metrics", tag = "operation", responses((status = 200, description = "Counters in Prometheus' text form", body = String)))]
+pub(crate) async fn show_metrics(State(shared): State<Arc<Shared>>) -> Response {
+    let text = shared.metrics.write(shared.store.metrics());
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+async fn show_openapi() -> Response {
+    ([(CONTENT_TYPE, "application/json")], openapi::document()).into_response()
+}
+
+/// What the page may do: run its own script and style, and talk to where it came from.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; \
+    connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+async fn show_page() -> Response {
+    let headers: [(HeaderName, &str); 4] = [
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        (CACHE_CONTROL, "no-cache"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CONTENT_SECURITY_POLICY, PAGE_POLICY),
+    ];
+    (headers, page::PAGE).into_response()
+}
+
+async fn unknown_route(method: Method, uri: Uri) -> Fault {
+    Fault(ApiError::RouteUnknown { method: method.to_string(), path: uri.path().chars().take(256).collect() })
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Fault {
+    Fault(ApiError::MethodNotAllowed { method: method.to_string(), path: uri.path().chars().take(256).collect() })
+}

@@ -1,0 +1,51 @@
+//! What the gateway needs of whoever computes answers.
+
+use api::ApiError;
+use bytes::Bytes;
+use claim::{Address, Endpoint, Evidence, Nonce, SignedReceipt};
+use court::{Case, Known, Verdict};
+use host::Host;
+use host::event::{Answer, ServedModel};
+
+/// A host, as the gateway sees it. The real one computes; tests stand others in.
+pub trait Serve: Send + Sync + 'static {
+    /// The models that requests can name.
+    fn models(&self) -> Vec<ServedModel>;
+
+    /// Takes a request in. It returns as soon as the request is understood and queued; answers arrive as events.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the request, [`ApiError::ModelNotFound`], or [`ApiError::Overloaded`] when the queue is full.
+    fn submit(
+        &self,
+        endpoint: Endpoint,
+        body: Bytes,
+        nonce: Nonce,
+        client: Option<Address>,
+    ) -> Result<Answer, ApiError>;
+
+    /// Replays an answer. It computes on the calling thread for as long as that takes.
+    fn verify(&self, receipt: &SignedReceipt, evidence: &Evidence) -> Verdict;
+}
+
+impl Serve for Host {
+    fn models(&self) -> Vec<ServedModel> {
+        vec![self.served().clone()]
+    }
+
+    fn submit(
+        &self,
+        endpoint: Endpoint,
+        body: Bytes,
+        nonce: Nonce,
+        client: Option<Address>,
+    ) -> Result<Answer, ApiError> {
+        Self::submit(self, endpoint, &body, nonce, client)
+    }
+
+    fn verify(&self, receipt: &SignedReceipt, evidence: &Evidence) -> Verdict {
+        let case = Case { signed: receipt, evidence, known: Known::default(), window: None };
+        court::replay(&case, self.model(), self.machine(), &mut |_, _| {})
+    }
+}

@@ -1,0 +1,95 @@
+//! The thread that writes: everything that waits, in one transaction.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
+
+use claim::ReceiptId;
+use redb::{Database, ReadableTable as _};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{RECEIPTS, SEQUENCE, Shelf, StoreError};
+use crate::metrics::StoreMetrics;
+
+/// Most bytes of one transaction, so that one flush stays short. A single put may be larger.
+const TRANSACTION_BYTES_MAX: usize = 32 << 20;
+
+/// Encoded receipts that become durable together, and whom to tell.
+pub(super) struct Put {
+    pub(super) entries: Vec<(ReceiptId, Vec<u8>)>,
+    pub(super) done: oneshot::Sender<Result<(), StoreError>>,
+}
+
+impl Put {
+    fn size_bytes(&self) -> usize {
+        self.entries.iter().map(|(_, bytes)| bytes.len()).sum()
+    }
+}
+
+pub(super) struct Writer {
+    shelf: Arc<Shelf>,
+    puts: mpsc::Receiver<Put>,
+    metrics: Arc<StoreMetrics>,
+    /// The last transaction failed, so the database refuses more until it is opened again.
+    broken: bool,
+}
+
+impl Writer {
+    pub(super) fn new(shelf: Arc<Shelf>, puts: mpsc::Receiver<Put>, metrics: Arc<StoreMetrics>) -> Self {
+        Self { shelf, puts, metrics, broken: false }
+    }
+
+    /// Writes until the store is dropped.
+    pub(super) fn run(mut self) {
+        while let Some(first) = self.puts.blocking_recv() {
+            let mut size_bytes = first.size_bytes();
+            let mut batch = vec![first];
+            while size_bytes < TRANSACTION_BYTES_MAX
+                && let Ok(next) = self.puts.try_recv()
+            {
+                size_bytes += next.size_bytes();
+                batch.push(next);
+            }
+            let started = Instant::now();
+            let outcome = self.commit(&batch);
+            let count = batch.iter().map(|put| put.entries.len()).sum();
+            self.metrics.committed(&outcome, count, started.elapsed());
+            if let Err(error) = &outcome {
+                tracing::error!(%error, receipts = count, "store.commit_failed");
+            }
+            for put in batch {
+                // Who has gone away does not need to be told.
+                let _ = put.done.send(outcome.clone());
+            }
+        }
+    }
+
+    fn commit(&mut self, batch: &[Put]) -> Result<(), StoreError> {
+        if self.broken {
+            self.shelf.reopen()?;
+            self.broken = false;
+        }
+        let database = self.shelf.database.read().unwrap_or_else(PoisonError::into_inner);
+        let outcome = write(database.as_ref().ok_or(StoreError::Closed)?, batch);
+        self.broken = outcome.is_err();
+        outcome
+    }
+}
+
+fn write(database: &Database, batch: &[Put]) -> Result<(), StoreError> {
+    let transaction = database.begin_write()?;
+    {
+        let mut receipts = transaction.open_table(RECEIPTS)?;
+        let mut sequences = transaction.open_table(SEQUENCE)?;
+        let mut sequence = receipts.last()?.map_or(0, |(last, _)| last.value() + 1);
+        for (id, bytes) in batch.iter().flat_map(|put| &put.entries) {
+            if sequences.get(id.as_bytes())?.is_none() {
+                sequences.insert(id.as_bytes(), sequence)?;
+                receipts.insert(sequence, bytes.as_slice())?;
+                sequence += 1;
+            }
+        }
+    }
+    // redb flushes the disk before this returns: its default durability.
+    transaction.commit()?;
+    Ok(())
+}
