@@ -30,6 +30,7 @@ pub use fault::Fault;
 pub use isa::Isa;
 pub use machine::{Machine, RopeStyle};
 pub use matrix::{Matrix, PackError};
+pub use memory::Arena;
 pub use page::{KvFormat, KvPage, PAGE_POSITIONS};
 pub use pool::Pool;
 pub use weight::{ActivationKind, WeightType};

@@ -13,6 +13,7 @@ use crate::kernel::elementwise::{Binary, Elementwise, Max, RmsNorm, Weights};
 use crate::kernel::matmul::Product;
 use crate::kernel::quantise::Quantise;
 use crate::matrix::{Matrix, PackError};
+use crate::memory::Arena;
 use crate::pool::Pool;
 use crate::portable;
 use crate::shared::SharedSlice;
@@ -64,12 +65,19 @@ impl Machine {
         &self.pool
     }
 
-    /// [`Matrix::pack`] over all threads.
+    /// [`Matrix::pack`] into `arena`, over all threads.
     ///
     /// # Errors
     /// As [`Matrix::pack`].
-    pub fn pack(&self, kind: WeightType, rows: usize, cols: usize, bytes: &[u8]) -> Result<Matrix, PackError> {
-        Matrix::pack_on(&self.pool, kind, rows, cols, bytes)
+    pub fn pack(
+        &self,
+        arena: &Arena,
+        kind: WeightType,
+        rows: usize,
+        cols: usize,
+        bytes: &[u8],
+    ) -> Result<Matrix, PackError> {
+        Matrix::pack_on(&self.pool, arena, kind, rows, cols, bytes)
     }
 
     /// Quantises `x` `[T][cols]` to `kind`, by the one quantiser of CA-1.

@@ -1,7 +1,7 @@
 //! A weight matrix in the packed layout.
 
 use crate::layout::{BAND_ROWS, BandLayout};
-use crate::memory::AlignedBytes;
+use crate::memory::{AlignedBytes, Arena};
 use crate::pack;
 use crate::pool::Pool;
 use crate::portable;
@@ -74,19 +74,26 @@ impl Matrix {
     /// [`PackError`] where the shape and the bytes do not fit each other, or a weight or scale is not finite. Nothing is
     /// allocated before the sizes are known to fit.
     pub fn pack(kind: WeightType, rows: usize, cols: usize, bytes: &[u8]) -> Result<Self, PackError> {
-        Self::pack_with(None, kind, rows, cols, bytes)
+        Self::pack_with((None, None), kind, rows, cols, bytes)
     }
 
-    /// [`Matrix::pack`], its bands shared over the threads of `pool`.
+    /// [`Matrix::pack`] into `arena`, the bands shared over the threads of `pool`.
     ///
     /// # Errors
     /// As [`Matrix::pack`].
-    pub fn pack_on(pool: &Pool, kind: WeightType, rows: usize, cols: usize, bytes: &[u8]) -> Result<Self, PackError> {
-        Self::pack_with(Some(pool), kind, rows, cols, bytes)
+    pub fn pack_on(
+        pool: &Pool,
+        arena: &Arena,
+        kind: WeightType,
+        rows: usize,
+        cols: usize,
+        bytes: &[u8],
+    ) -> Result<Self, PackError> {
+        Self::pack_with((Some(pool), Some(arena)), kind, rows, cols, bytes)
     }
 
     fn pack_with(
-        pool: Option<&Pool>,
+        (pool, arena): (Option<&Pool>, Option<&Arena>),
         kind: WeightType,
         rows: usize,
         cols: usize,
@@ -107,7 +114,7 @@ impl Matrix {
         if isize::try_from(size).is_err() {
             return Err(too_large);
         }
-        let mut packed = AlignedBytes::zeroed(size);
+        let mut packed = AlignedBytes::zeroed_in(arena, size);
         if size > 0 {
             pack::bands(pool, kind, &layout, row_bytes, bytes, packed.as_mut_slice())?;
         }

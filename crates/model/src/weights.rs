@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use arith::{Machine, Matrix, PackError, WeightType};
+use arith::{Arena, Machine, Matrix, PackError, WeightType};
 
 use crate::config::Config;
 use crate::gguf::{Gguf, TensorInfo};
@@ -89,7 +89,11 @@ pub enum WeightsError {
 }
 
 /// The tensor `name` with exactly this shape (columns first).
-fn tensor<'a>(gguf: &'a Gguf<'_>, name: &str, expected: &[usize]) -> Result<(WeightType, &'a TensorInfo), WeightsError> {
+fn tensor<'a>(
+    gguf: &'a Gguf<'_>,
+    name: &str,
+    expected: &[usize],
+) -> Result<(WeightType, &'a TensorInfo), WeightsError> {
     let tensor = gguf.tensor(name).ok_or_else(|| WeightsError::Missing { name: name.to_owned() })?;
     let expected: Vec<u64> = expected.iter().map(|&n| n as u64).collect();
     if tensor.dims != expected {
@@ -119,10 +123,17 @@ fn vector_if_present(gguf: &Gguf<'_>, name: &str, length: usize) -> Result<Optio
     gguf.tensor(name).map(|_| vector(gguf, name, length)).transpose()
 }
 
+/// Room for all tensors as they are packed: as large as in the file, and a band of 16 rows filled up here and there.
+fn arena_bytes(gguf: &Gguf<'_>) -> usize {
+    let tensors: usize = gguf.tensors().iter().map(|tensor| tensor.range.len()).sum();
+    tensors + tensors / 8
+}
+
 /// Packs matrices and gives their part of the file back.
 struct Loader<'a> {
     gguf: &'a Gguf<'a>,
     machine: &'a Machine,
+    arena: Arena,
     release: &'a mut dyn FnMut(Range<usize>),
 }
 
@@ -131,7 +142,7 @@ impl Loader<'_> {
         let (kind, tensor) = tensor(self.gguf, name, &[columns, rows])?;
         let matrix = self
             .machine
-            .pack(kind, rows, columns, self.gguf.tensor_bytes(tensor))
+            .pack(&self.arena, kind, rows, columns, self.gguf.tensor_bytes(tensor))
             .map_err(|source| WeightsError::Pack { name: name.to_owned(), source })?;
         (self.release)(tensor.range.clone());
         Ok(matrix)
@@ -178,19 +189,14 @@ impl Weights {
         machine: &Machine,
         release: &mut dyn FnMut(Range<usize>),
     ) -> Result<Self, WeightsError> {
-        let mut loader = Loader { gguf, machine, release };
+        let mut loader = Loader { gguf, machine, arena: Arena::new(arena_bytes(gguf)), release };
         let embedding = loader.matrix("token_embd.weight", config.vocabulary, config.width)?;
         let layers = (0..config.layers).map(|index| loader.layer(index, config)).collect::<Result<_, _>>()?;
         let head = match gguf.tensor("output.weight") {
             Some(_) => Some(loader.matrix("output.weight", config.vocabulary, config.width)?),
             None => None,
         };
-        Ok(Self {
-            embedding,
-            layers,
-            final_norm: vector(gguf, "output_norm.weight", config.width)?,
-            head,
-        })
+        Ok(Self { embedding, layers, final_norm: vector(gguf, "output_norm.weight", config.width)?, head })
     }
 
     /// The divisors of the rotary frequencies, where the file brings them.
@@ -202,7 +208,8 @@ impl Weights {
     /// Bytes of all packed matrices.
     pub(crate) fn size_bytes(&self) -> usize {
         let layers = self.layers.iter().flat_map(|layer| {
-            [&layer.query, &layer.key, &layer.value, &layer.output, &layer.gate, &layer.up, &layer.down].map(|map| &map.matrix)
+            [&layer.query, &layer.key, &layer.value, &layer.output, &layer.gate, &layer.up, &layer.down]
+                .map(|map| &map.matrix)
         });
         layers.chain([&self.embedding]).chain(&self.head).map(Matrix::size_bytes).sum()
     }

@@ -1,6 +1,6 @@
 //! The functions of one number against `libm` in f64.
 
-use arith::portable::{exp, gelu, sigmoid, silu, tanh};
+use arith::portable::{exp, sigmoid, silu, tanh};
 
 /// Distance of `found` from `true_value` in units of the last place of the true value's binade (of a subnormal: of 2^-149).
 fn ulp(found: f32, true_value: f64) -> f64 {

@@ -1,22 +1,11 @@
 //! Products of every weight type on every instruction set, against a second implementation that reads GGUF blocks directly.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
-mod blocks;
-
 use std::num::NonZeroUsize;
 
-use arith::{Isa, Machine, Matrix, PackError, Pool, WeightType};
-use blocks::{Random, product};
+use crate::blocks::{Random, product};
+use crate::{bits, machine};
+use arith::{Arena, Isa, Matrix, PackError, Pool, WeightType};
 use proptest::prelude::*;
-
-fn machine(isa: Isa, threads: usize) -> Machine {
-    Machine::new(isa, Pool::new(NonZeroUsize::new(threads).unwrap()))
-}
-
-fn bits(x: &[f32]) -> Vec<u32> {
-    x.iter().map(|v| v.to_bits()).collect()
-}
 
 /// Columns that make `blocks` blocks, or an odd number of floats.
 fn cols(kind: WeightType, blocks: usize) -> usize {
@@ -152,7 +141,7 @@ fn packing_names_the_row_and_block_that_is_not_finite() {
         let expected = PackError::NotFinite { row: 18, block: 3 };
         assert_eq!(Matrix::pack(kind, rows, cols, &bytes).unwrap_err(), expected, "{kind}");
         let pool = Pool::new(NonZeroUsize::new(3).unwrap());
-        assert_eq!(Matrix::pack_on(&pool, kind, rows, cols, &bytes).unwrap_err(), expected, "{kind}");
+        assert_eq!(Matrix::pack_on(&pool, &Arena::new(0), kind, rows, cols, &bytes).unwrap_err(), expected, "{kind}");
     }
 }
 
