@@ -5,7 +5,7 @@
 //! A *row* is one head of one query. Scores of all rows are kept in scratch, keys first, so that every page is read
 //! once for all rows.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::ops::Range;
 
 use crate::attention::{AttentionShape, Query};
@@ -23,7 +23,7 @@ const GROUP: usize = 16;
 
 thread_local! {
     /// Scores and converted keys and values; kept, because a decode step needs them again in a few microseconds.
-    static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    static SCRATCH: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
 }
 
 /// Heads `heads` (all of one key head) of `queries`, whose pages are the first ones of `pages`.
@@ -60,10 +60,14 @@ impl Kernel for Attention<'_> {
         if !self.shape.head_dim.is_multiple_of(GROUP) {
             return self.portable();
         }
-        SCRATCH.with_borrow_mut(|scratch| match self.pages[0].format() {
-            KvFormat::F16 => self.all::<L, Binary16>(l, scratch),
-            KvFormat::F32 => self.all::<L, Binary32>(l, scratch),
-        })
+        // Taken out and put back: a closure over the cell would be compiled without the instruction set.
+        let mut scratch = SCRATCH.take();
+        let result = match self.pages[0].format() {
+            KvFormat::F16 => self.all::<L, Binary16>(l, &mut scratch),
+            KvFormat::F32 => self.all::<L, Binary32>(l, &mut scratch),
+        };
+        SCRATCH.set(scratch);
+        result
     }
 }
 

@@ -13,9 +13,29 @@ use crate::kernel::format::{BlockAt, Format, Minimum, Offset, Q8, Super6, SuperM
 use crate::lanes::{Kernel, Lanes};
 use crate::layout::BAND_ROWS;
 use crate::matrix::Matrix;
+use crate::memory::LINE;
 use crate::portable;
 use crate::shared::SharedSlice;
 use crate::weight::{ActivationKind, WeightType};
+
+/// How far ahead of a decode step's reads the weights are fetched. A product over one token waits for memory, and the
+/// processor's own prefetch stops at every 4 KiB.
+const AHEAD: usize = 6 * 1024;
+
+/// Asks for the cache lines of `size` bytes from `start`, which need not be memory of ours.
+#[inline(always)]
+fn prefetch(start: *const u8, size: usize) {
+    for line in (0..size).step_by(LINE) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a prefetch of any address reads nothing and cannot fault.
+        unsafe {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(line).cast());
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = (start, line);
+    }
+}
 
 /// Rows of `bands` for `tokens`: the part of a product that one thread computes.
 #[derive(Debug)]
@@ -95,6 +115,9 @@ impl Product<'_> {
         for pass in 0..BAND_ROWS / L::N {
             let mut acc = [l.splat(0.0); T];
             for b in 0..layout.blocks {
+                if T == 1 {
+                    prefetch(bytes.wrapping_add(layout.quants + b * layout.quant_bytes + AHEAD), layout.quant_bytes);
+                }
                 // SAFETY: `b` is a block of the band and of the T tokens, whose buffers have the lengths of their shapes; a
                 // pass starts `2 N pass` bytes into a plane of 16 f16 or byte pairs and `4 N pass` bytes into a word.
                 unsafe {
