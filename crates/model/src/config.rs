@@ -142,9 +142,15 @@ impl Keys<'_> {
         self.gguf.metadata(&self.full(key)).and_then(|value| number(*value))
     }
 
-    fn count(&self, key: &str, accepted: std::ops::RangeInclusive<u64>, text: &'static str) -> Result<usize, ConfigError> {
+    fn count(
+        &self,
+        key: &str,
+        accepted: std::ops::RangeInclusive<u64>,
+        text: &'static str,
+    ) -> Result<usize, ConfigError> {
         let full = self.full(key);
-        let count = self.gguf.metadata(&full).and_then(Value::as_u64).ok_or_else(|| ConfigError::Key { key: full.clone() })?;
+        let count =
+            self.gguf.metadata(&full).and_then(Value::as_u64).ok_or_else(|| ConfigError::Key { key: full.clone() })?;
         if !accepted.contains(&count) {
             return Err(ConfigError::Range { key: full, found: count as f64, accepted: text });
         }
@@ -187,7 +193,11 @@ impl Config {
         };
         if heads % kv_heads != 0 {
             let key = keys.full("attention.head_count_kv");
-            return Err(ConfigError::Range { key, found: kv_heads as f64, accepted: "a divisor of the number of heads" });
+            return Err(ConfigError::Range {
+                key,
+                found: kv_heads as f64,
+                accepted: "a divisor of the number of heads",
+            });
         }
         let head_dim = match keys.number("attention.key_length") {
             None => width / heads,
@@ -285,7 +295,10 @@ fn refuse_partial_rotation(keys: &Keys<'_>, head_dim: usize) -> Result<(), Confi
         let key = keys.full("attention.key_length");
         return Err(ConfigError::Range { key, found: head_dim as f64, accepted: "an even number of at least 2" });
     }
-    for (key, name) in [("rope.dimension_count", "rotation of a part of the head"), ("attention.value_length", "values of another width than keys")] {
+    for (key, name) in [
+        ("rope.dimension_count", "rotation of a part of the head"),
+        ("attention.value_length", "values of another width than keys"),
+    ] {
         if keys.number(key).is_some_and(|value| value != head_dim as f64) {
             return Err(ConfigError::Feature { feature: name.to_owned() });
         }
@@ -298,6 +311,8 @@ fn rotary_factor(keys: &Keys<'_>) -> Result<f64, ConfigError> {
     match kind {
         "none" => Ok(1.0),
         "linear" => keys.positive("rope.scaling.factor", None),
-        other => Err(ConfigError::Feature { feature: format!("rotary scaling `{}`", other.chars().take(64).collect::<String>()) }),
+        other => Err(ConfigError::Feature {
+            feature: format!("rotary scaling `{}`", other.chars().take(64).collect::<String>()),
+        }),
     }
 }

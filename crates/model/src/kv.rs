@@ -132,7 +132,8 @@ impl KvCache {
 
 impl Page {
     fn new(layout: Layout) -> Self {
-        let layers = (0..layout.layers).map(|_| KvPage::new(layout.kv_heads, layout.head_dim, storage(layout.kv))).collect();
+        let layers =
+            (0..layout.layers).map(|_| KvPage::new(layout.kv_heads, layout.head_dim, storage(layout.kv))).collect();
         Self { layers }
     }
 }

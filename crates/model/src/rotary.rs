@@ -34,9 +34,8 @@ impl RotaryTable {
     pub(crate) fn of(config: &Config, divisors: Option<&[f32]>) -> (Self, Option<Self>) {
         let positions = config.context_length;
         let global = Self::new(positions, config.head_dim, config.rotary_base, config.rotary_factor, divisors);
-        let local = config
-            .sliding_window
-            .map(|_| Self::new(positions, config.head_dim, config.rotary_base_local, 1.0, None));
+        let local =
+            config.sliding_window.map(|_| Self::new(positions, config.head_dim, config.rotary_base_local, 1.0, None));
         (global, local)
     }
 
