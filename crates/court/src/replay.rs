@@ -1,128 +1,135 @@
 //! Replay: recompute an answer from its receipt and compare, with zero tolerance.
 //!
-//! The checks run from cheap to dear. First what the receipt says about itself (signature, engine, evidence), then what
-//! the request means (model, prompt, sampling, seed, price), and last the computation: one prefill over prompt and answer
-//! that compares the hidden state at every position and redraws every token. The first difference is the verdict.
+//! The checks run from cheap to dear. First what the receipt says about itself and to this verifier (version, signature,
+//! terms, model), then whether the evidence opens it, then what the request means (prompt, sampling, seed, sum), and last
+//! the computation: one prefill over prompt and answer that compares the hidden state at every position and redraws every
+//! token. The first difference is the verdict.
 
-use std::ops::Range;
-
-use api::Request;
 use arith::Machine;
-use claim::{
-    ARITHMETIC_VERSION, Evidence, Finish, ModelRoot, OutputChain, Position, Price, RequestHash, Sampling, SeedProof, SignedReceipt, StateChain, StateHash,
-    TokenCount, TokenId, prompt_root, request_hash,
-};
-use model::generation::{Generation, GenerationError, text_of};
-use model::{KvCache, Logits, Model, Span, Workspace};
+use claim::{ARITHMETIC_VERSION, Address, Finish, RECEIPT_VERSION, ReceiptId, Sampling, TokenCount};
+use model::Model;
+use model::generation::text_of;
 
-use crate::verdict::{Difference, Extent, Kind, Obstacle, Refutation, Verdict};
-
-/// What is judged.
-#[derive(Clone, Copy, Debug)]
-pub struct Case<'a> {
-    /// The host's statement.
-    pub signed: &'a SignedReceipt,
-    /// What opens its hashes.
-    pub evidence: &'a Evidence,
-    /// What the verifier knows by itself.
-    pub known: Known<'a>,
-    /// Output tokens to redraw; `None` for all.
-    pub window: Option<(usize, usize)>,
-}
-
-/// What the verifier knows without the host. Every field that is absent is one lie less that can be found.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Known<'a> {
-    /// The root that the requested model name stands for.
-    pub model_root: Option<ModelRoot>,
-    /// The agreed price.
-    pub price: Option<Price>,
-    /// What the client itself asked and was shown.
-    pub client: Option<ClientRecord<'a>>,
-}
-
-/// The client's own memory of an answer. It is no proof to anyone else, since the host did not sign it.
-#[derive(Clone, Copy, Debug)]
-pub struct ClientRecord<'a> {
-    /// The hash of the request that was sent.
-    pub request: RequestHash,
-    /// The text that was shown.
-    pub text: &'a str,
-    /// Whether the client itself broke off.
-    pub cancelled: bool,
-}
+use crate::case::{Case, Ending, Source};
+use crate::computation::Computation;
+use crate::meaning::{self, Meaning};
+use crate::opening;
+use crate::verdict::{Difference, Extent, Kind, Obstacle, Part, Refutation, Verdict};
 
 /// Told after each piece of the prefill: positions done and positions in all.
 pub type Progress<'a> = dyn FnMut(usize, usize) + 'a;
 
-/// Rows of a prefill step without logits.
-const ROWS_MAX: usize = 128;
-/// Rows of a prefill step with logits, which are `vocabulary` floats each.
-const LOGIT_ROWS_MAX: usize = 32;
-
 /// Either the wanted thing or the verdict that ends the replay.
-type Checked<T> = Result<T, Verdict>;
+pub(crate) type Checked<T> = Result<T, Verdict>;
 
 /// Judges `case` with `model` at hand.
 pub fn replay(case: &Case<'_>, model: &Model, machine: &Machine, progress: &mut Progress<'_>) -> Verdict {
-    judge(case, model, machine, progress).unwrap_or_else(|verdict| verdict)
+    judge(case, model, machine, progress).map_or_else(|verdict| verdict, Verdict::Held)
 }
 
-fn judge(case: &Case<'_>, model: &Model, machine: &Machine, progress: &mut Progress<'_>) -> Checked<Verdict> {
+fn judge(case: &Case<'_>, model: &Model, machine: &Machine, progress: &mut Progress<'_>) -> Checked<Extent> {
+    let mut doubts = Doubts::default();
+    check_version(case)?;
     check_signature(case)?;
-    check_evidence(case)?;
+    check_record(case)?;
+    check_terms(case)?;
     check_model(case, model)?;
-    let sampling = check_request(case, model)?;
-    check_price(case)?;
-    let extent = Computation::new(case, model, &sampling)?.run(machine, progress)?;
-    check_text(case, model, &sampling)?;
-    Ok(Verdict::Held(extent))
+    check_openings(case, &mut doubts)?;
+    let Meaning { prompt, sampling } = meaning::check(case, model, &mut doubts)?;
+    check_sums(case, prompt.len())?;
+    check_shown_text(case, model, &sampling, prompt.len())?;
+    let extent = Computation::new(case, model, &prompt, &sampling, &mut doubts)?.run(machine, progress)?;
+    let text = text_of(model, &sampling, &case.evidence.output, case.signed.receipt.finish);
+    doubts.note_if(case.evidence.text != text, Part::Text);
+    doubts.settle(case)?;
+    Ok(extent)
 }
 
-fn refuted(kind: Kind, position: Option<usize>, difference: Difference) -> Verdict {
-    let position = position.map(|position| Position::new(position as u32));
+pub(crate) fn refuted(kind: Kind, position: Option<usize>, difference: Difference) -> Verdict {
+    let position = position.map(|position| claim::Position::new(position as u32));
     Verdict::Refuted(Refutation { kind, position, difference })
 }
 
+/// Parts of the evidence that are not what was signed, and that everything else was checked without.
+#[derive(Debug, Default)]
+pub(crate) struct Doubts {
+    first: Option<Part>,
+}
+
+impl Doubts {
+    pub(crate) fn note_if(&mut self, is_wrong: bool, part: Part) {
+        if is_wrong {
+            self.first.get_or_insert(part);
+        }
+    }
+
+    /// No lie was found; now a part in doubt stands in the way of Held.
+    fn settle(&self, case: &Case<'_>) -> Checked<()> {
+        self.first.map_or(Ok(()), |part| Err(mismatch(case, part)))
+    }
+}
+
+/// What evidence that does not open the receipt amounts to. Somebody handed over the wrong file, which is no reason to
+/// accuse the host, unless it was the host.
+fn mismatch(case: &Case<'_>, part: Part) -> Verdict {
+    match case.known.source {
+        Source::Host => refuted(part.kind(), None, Difference::Evidence { part }),
+        Source::Unknown => Verdict::Cannot(Obstacle::EvidenceMismatch { part }),
+    }
+}
+
+/// A receipt of another version may have other fields under its signature, so not even that can be checked.
+fn check_version(case: &Case<'_>) -> Checked<()> {
+    let found = case.signed.receipt.version;
+    if found == RECEIPT_VERSION {
+        return Ok(());
+    }
+    Err(Verdict::Cannot(Obstacle::VersionUnknown { found, known: RECEIPT_VERSION }))
+}
+
 fn check_signature(case: &Case<'_>) -> Checked<()> {
-    case.signed.verify().map(|_| ()).map_err(|_| refuted(Kind::Signature, None, Difference::Signature))
-}
-
-/// The evidence must be what was signed. If it is not, somebody handed over the wrong file: no reason to accuse the host.
-fn check_evidence(case: &Case<'_>) -> Checked<()> {
-    let (receipt, evidence) = (&case.signed.receipt, case.evidence);
-    let asked = request_hash(evidence.endpoint, &evidence.request, evidence.nonce, evidence.client);
-    if let Some(client) = case.known.client.filter(|client| client.request == asked)
-        && client.request != receipt.request_hash
-    {
-        return Err(refuted(Kind::Prompt, None, Difference::Request));
-    }
-    let states = evidence.prompt.len() + evidence.output.len().saturating_sub(1);
-    let openings = [
-        ("request", asked == receipt.request_hash),
-        ("choice", evidence.choice == receipt.choice),
-        ("prompt", prompt_root(&evidence.prompt) == receipt.prompt_root),
-        ("output", output_root(&evidence.output) == receipt.output_root),
-        ("state count", evidence.states.len() == states),
-        ("states", state_root(&evidence.states) == receipt.state_root),
-        ("seed proof", evidence.seed_proof.kind() == receipt.seed_kind),
-    ];
-    match openings.into_iter().find(|(_, opens)| !opens) {
-        Some((field, _)) => Err(Verdict::Cannot(Obstacle::EvidenceMismatch { field })),
-        None => Ok(()),
+    case.signed.verify().map_err(|_| refuted(Kind::Signature, None, Difference::Signature))?;
+    let found = case.signed.receipt.host;
+    match case.known.host {
+        Some(expected) if expected != found => {
+            Err(refuted(Kind::Signature, None, Difference::Host { expected, found }))
+        }
+        _ => Ok(()),
     }
 }
 
-fn output_root(tokens: &[TokenId]) -> claim::OutputRoot {
-    let mut chain = OutputChain::new();
-    tokens.iter().for_each(|&token| chain.push(token));
-    chain.root()
+/// The client knows which request and choice it was sent this receipt for.
+fn check_record(case: &Case<'_>) -> Checked<()> {
+    let Some(client) = case.known.client else { return Ok(()) };
+    let receipt = &case.signed.receipt;
+    if client.request != receipt.request_hash {
+        let (expected, found) = (client.request, receipt.request_hash);
+        return Err(refuted(Kind::Prompt, None, Difference::Request { expected, found }));
+    }
+    if client.choice != receipt.choice {
+        let (expected, found) = (client.choice, receipt.choice);
+        return Err(refuted(Kind::Prompt, None, Difference::OtherChoice { expected, found }));
+    }
+    Ok(())
 }
 
-fn state_root(states: &[StateHash]) -> claim::StateRoot {
-    let mut chain = StateChain::new();
-    states.iter().for_each(|&state| chain.push(state));
-    chain.root()
+/// What the receipt says about money and time, as far as it needs no evidence.
+fn check_terms(case: &Case<'_>) -> Checked<()> {
+    let receipt = &case.signed.receipt;
+    if let Some(agreed) = case.known.price {
+        let is_dearer = receipt.price.prompt_per_million > agreed.prompt_per_million
+            || receipt.price.output_per_million > agreed.output_per_million;
+        if is_dearer {
+            return Err(refuted(Kind::Price, None, Difference::Price { agreed, found: receipt.price }));
+        }
+    }
+    if let Some(expected) = case.known.channel.filter(|&channel| channel != receipt.channel) {
+        return Err(refuted(Kind::Price, None, Difference::Channel { expected, found: receipt.channel }));
+    }
+    if receipt.finished < receipt.started {
+        return Err(refuted(Kind::Price, None, Difference::Time));
+    }
+    Ok(())
 }
 
 fn check_model(case: &Case<'_>, model: &Model) -> Checked<()> {
@@ -142,210 +149,63 @@ fn check_model(case: &Case<'_>, model: &Model) -> Checked<()> {
     Ok(())
 }
 
-/// The request bytes have one meaning; prompt, sampling and seed must be that.
-fn check_request(case: &Case<'_>, model: &Model) -> Checked<Sampling> {
+/// Without the request and the answer nothing can be computed; every other part can be, or can wait.
+fn check_openings(case: &Case<'_>, doubts: &mut Doubts) -> Checked<()> {
     let (receipt, evidence) = (&case.signed.receipt, case.evidence);
-    let unanswerable = |reason: String| refuted(Kind::Prompt, None, Difference::Unanswerable { reason });
-    let request: Request =
-        api::parse(evidence.endpoint, &evidence.request).map_err(|error| unanswerable(error.to_string()))?;
-    let mut jobs = request
-        .jobs(model.tokenizer(), model.template().ok(), model.config().context_length, receipt.started)
-        .map_err(|error| unanswerable(error.to_string()))?;
-    let index = receipt.choice.get() as usize;
-    if index >= jobs.len() {
-        return Err(refuted(Kind::Prompt, None, Difference::Choice { choices: jobs.len() }));
+    if opening::asked(evidence) != receipt.request_hash {
+        return Err(mismatch(case, Part::Request));
     }
-    let job = jobs.swap_remove(index);
-    let length = job.prompt.len().max(evidence.prompt.len());
-    if let Some(position) = (0..length).find(|&i| job.prompt.get(i) != evidence.prompt.get(i)) {
-        let (expected, found) = (job.prompt.get(position).copied(), evidence.prompt.get(position).copied());
-        return Err(refuted(Kind::Prompt, Some(position), Difference::PromptToken { expected, found }));
+    if opening::output_root(&evidence.output) != receipt.output_root {
+        return Err(mismatch(case, Part::Output));
     }
-    let (expected, found) = (job.sampling.hash(), receipt.sampling);
+    doubts.note_if(evidence.choice != receipt.choice, Part::Choice);
+    // The request hash covers who asked, so from here on the evidence's client is the true one.
+    let (expected, found) = (evidence.client.unwrap_or(Address::ZERO), receipt.client);
     if expected != found {
-        return Err(refuted(Kind::Sampling, None, Difference::Sampling { expected, found }));
+        return Err(refuted(Kind::Price, None, Difference::Client { expected, found }));
     }
-    check_seed(case, job.seed, job.sampling.temperature)?;
-    Ok(job.sampling)
+    Ok(())
 }
 
-fn check_seed(case: &Case<'_>, given: Option<u64>, temperature: f32) -> Checked<()> {
-    let (receipt, evidence) = (&case.signed.receipt, case.evidence);
-    let wrong = |reason: String| refuted(Kind::Sampling, None, Difference::Seed { reason });
-    let fits = match (&evidence.seed_proof, given) {
-        (SeedProof::Unused, _) => temperature == 0.0,
-        (SeedProof::Given(seed), Some(given)) => temperature != 0.0 && *seed == given,
-        (SeedProof::Drawn(_), None) => temperature != 0.0,
-        _ => false,
-    };
-    if !fits {
-        return Err(wrong("it is of another kind than the request asks for".to_owned()));
-    }
-    let host = case.signed.host_key().map_err(|_| refuted(Kind::Signature, None, Difference::Signature))?;
-    let seed = evidence
-        .seed_proof
-        .seed(&host, receipt.request_hash, evidence.nonce, receipt.choice)
-        .map_err(|error| wrong(error.to_string()))?;
-    if seed == receipt.seed { Ok(()) } else { Err(wrong("it does not follow from its proof".to_owned())) }
-}
-
-fn check_price(case: &Case<'_>) -> Checked<()> {
+/// The sum follows from the token counts, and a shared prefix lies within the prompt.
+fn check_sums(case: &Case<'_>, prompt: usize) -> Checked<()> {
     let receipt = &case.signed.receipt;
-    let (prompt, output) = (case.evidence.prompt.len() as u32, case.evidence.output.len() as u32);
-    let (expected, found) = (receipt.price.total_floor(TokenCount::new(prompt), TokenCount::new(output)), receipt.total);
+    let prompt = TokenCount::new(prompt as u32);
+    let output = TokenCount::new(case.evidence.output.len() as u32);
+    let (expected, found) = (receipt.price.total_floor(prompt, output), receipt.total);
     if expected != found {
         return Err(refuted(Kind::Price, None, Difference::Total { expected, found }));
     }
-    if let Some(agreed) = case.known.price {
-        let dearer = receipt.price.prompt_per_million > agreed.prompt_per_million
-            || receipt.price.output_per_million > agreed.output_per_million;
-        if dearer {
-            return Err(refuted(Kind::Price, None, Difference::Price { agreed, found: receipt.price }));
-        }
-    }
-    if receipt.finished < receipt.started {
-        return Err(refuted(Kind::Price, None, Difference::Time));
+    let shared_max = if receipt.previous == ReceiptId::ZERO { TokenCount::new(0) } else { prompt };
+    if receipt.prefix_length > shared_max {
+        let difference = Difference::SharedPrefix { shared_max, found: receipt.prefix_length };
+        return Err(refuted(Kind::Prompt, None, difference));
     }
     Ok(())
 }
 
-/// The text that the client was shown must be the text of the tokens. Without the client's own record the text in the
-/// evidence is nobody's statement, and a wrong one only means wrong evidence.
-fn check_text(case: &Case<'_>, model: &Model, sampling: &Sampling) -> Checked<()> {
-    let text = text_of(model, sampling, &case.evidence.output, case.signed.receipt.finish);
-    if let Some(client) = case.known.client
-        && client.text != text
-        && !(client.cancelled && text.starts_with(client.text))
-    {
-        let common = client.text.bytes().zip(text.bytes()).take_while(|(shown, true_text)| shown == true_text).count();
-        return Err(refuted(Kind::Token, None, Difference::Text { common_bytes: common }));
+/// The text that the client was shown must be the text of the signed tokens, as far as the answer got.
+fn check_shown_text(case: &Case<'_>, model: &Model, sampling: &Sampling, prompt: usize) -> Checked<()> {
+    let Some(client) = case.known.client else { return Ok(()) };
+    let (output, finish) = (&case.evidence.output, case.signed.receipt.finish);
+    let text = text_of(model, sampling, output, finish);
+    let shown = client.text;
+    let agrees = match (client.ending, finish) {
+        (Ending::Closed, _) => shown == text,
+        // The receipt is one of those that go out on the way: the client may have seen more, or less.
+        (Ending::BrokenOff, Finish::Prefix) => shown.starts_with(&text) || text.starts_with(shown),
+        (Ending::BrokenOff, _) => text.starts_with(shown),
+    };
+    if agrees {
+        return Ok(());
     }
-    if case.evidence.text != text {
-        return Err(Verdict::Cannot(Obstacle::EvidenceMismatch { field: "text" }));
-    }
-    Ok(())
-}
-
-/// The dear part: prefill, compare states, redraw tokens.
-struct Computation<'a> {
-    case: &'a Case<'a>,
-    model: &'a Model,
-    /// Prompt and output, the last output token excepted, which the model never consumed.
-    consumed: Vec<TokenId>,
-    generation: Generation<'a>,
-    cache: KvCache,
-    work: Workspace,
-    /// Output tokens to redraw.
-    window: Range<usize>,
-    redrawn: usize,
-    /// What the last accepted token ended by.
-    ended: Option<Finish>,
-}
-
-impl<'a> Computation<'a> {
-    fn new(case: &'a Case<'a>, model: &'a Model, sampling: &Sampling) -> Checked<Self> {
-        let (receipt, evidence) = (&case.signed.receipt, case.evidence);
-        let output = evidence.output.len();
-        let window = match case.window {
-            Some((start, end)) if start >= end || end > output => {
-                return Err(Verdict::Cannot(Obstacle::Window { start, end, output }));
-            }
-            Some((start, end)) => start..end,
-            None => 0..output,
-        };
-        let prompt: Vec<TokenId> = evidence.prompt.iter().map(|token| token.token).collect();
-        let generation = Generation::new(model, &prompt, sampling, receipt.seed)
-            .map_err(|error| Verdict::Cannot(Obstacle::Replay { reason: error.to_string() }))?;
-        let mut consumed = prompt;
-        consumed.extend_from_slice(&evidence.output[..output.saturating_sub(1)]);
-        Ok(Self {
-            case,
-            model,
-            consumed,
-            generation,
-            cache: model.new_cache(receipt.engine.kv),
-            work: Workspace::default(),
-            window,
-            redrawn: 0,
-            ended: None,
-        })
-    }
-
-    fn run(mut self, machine: &Machine, progress: &mut Progress<'_>) -> Checked<Extent> {
-        let (prompt, output) = (self.case.evidence.prompt.len(), self.case.evidence.output.len());
-        // A window needs no position behind its last token.
-        let end = if self.window.end == output { self.consumed.len() } else { prompt + self.window.end - 1 };
-        let first_drawn = prompt - 1 + self.window.start;
-        while self.cache.len() < end {
-            let start = self.cache.len();
-            let rows = if start < first_drawn { ROWS_MAX.min(first_drawn - start) } else { LOGIT_ROWS_MAX }.min(end - start);
-            let draws = if start < first_drawn || output == 0 { Logits::None } else { Logits::From(0) };
-            self.piece(machine, start..start + rows, draws)?;
-            progress(self.cache.len(), end);
-        }
-        self.check_finish()?;
-        let count = |n: usize| TokenCount::new(n as u32);
-        Ok(Extent { prompt: count(prompt), output: count(output), states: count(end), redrawn: count(self.redrawn) })
-    }
-
-    /// Computes the positions of `range`, compares their states and redraws what follows each.
-    fn piece(&mut self, machine: &Machine, range: Range<usize>, draws: Logits) -> Checked<()> {
-        let mut span = [Span { cache: &mut self.cache, tokens: &self.consumed[range.clone()], logits: draws }];
-        let mut work = std::mem::take(&mut self.work);
-        let logits = self
-            .model
-            .forward(machine, &mut work, &mut span)
-            .map_err(|error| Verdict::Cannot(Obstacle::Replay { reason: error.to_string() }))?;
-        let mut rows = logits.chunks_exact_mut(self.model.config().vocabulary);
-        for position in range {
-            let (expected, found) = (self.cache.states()[position], self.case.evidence.states[position]);
-            if expected != found {
-                return Err(refuted(Kind::State, Some(position), Difference::State { expected, found }));
-            }
-            let Some(index) = (position + 1).checked_sub(self.case.evidence.prompt.len()) else { continue };
-            if let Some(&token) = self.case.evidence.output.get(index) {
-                self.redraw(machine, index, token, rows.next())?;
-            }
-        }
-        self.work = work;
-        Ok(())
-    }
-
-    /// Output token `index` against its redraw where there are logits, then on with the signed token.
-    fn redraw(&mut self, machine: &Machine, index: usize, found: TokenId, logits: Option<&mut [f32]>) -> Checked<()> {
-        let position = Some(self.case.evidence.prompt.len() + index);
-        let stopped = |error: GenerationError| Verdict::Cannot(Obstacle::Replay { reason: error.to_string() });
-        if let Some(logits) = logits {
-            let expected = self.generation.draw(machine, logits, None).map_err(stopped)?.token;
-            if expected != found {
-                return Err(refuted(Kind::Token, position, Difference::Token { expected, found }));
-            }
-            self.redrawn += 1;
-        }
-        self.ended = self.generation.accept(found).map_err(stopped)?;
-        if self.ended.is_some() && index + 1 < self.case.evidence.output.len() {
-            let difference = Difference::Finish { expected: self.ended, found: self.case.signed.receipt.finish };
-            return Err(refuted(Kind::Finish, position, difference));
-        }
-        Ok(())
-    }
-
-    /// The answer must end as signed: by the rule that ended it, or without an end where the stream was cut short.
-    fn check_finish(&self) -> Checked<()> {
-        let (prompt, output) = (self.case.evidence.prompt.len(), self.case.evidence.output.len());
-        if self.window.end < output {
-            return Ok(());
-        }
-        let found = self.case.signed.receipt.finish;
-        let expected = self.ended.or_else(|| self.generation.finished());
-        let cut_short = match (found, self.case.known.client) {
-            (Finish::Prefix, _) => true,
-            (Finish::Cancelled, client) => client.is_none_or(|client| client.cancelled),
-            _ => false,
-        };
-        if expected == Some(found) || (expected.is_none() && cut_short) {
-            return Ok(());
-        }
-        Err(refuted(Kind::Finish, Some(prompt + output), Difference::Finish { expected, found }))
-    }
+    // Text that is certain after some tokens is certain after more, so the first token that leaves the shown text can be
+    // found by halves.
+    let lengths: Vec<usize> = (1..=output.len()).collect();
+    let leaves = lengths.partition_point(|&length| {
+        let certain = text_of(model, sampling, &output[..length], Finish::Prefix);
+        shown.starts_with(&certain)
+    });
+    let common_bytes = shown.bytes().zip(text.bytes()).take_while(|(shown, signed)| shown == signed).count();
+    Err(refuted(Kind::Token, Some(prompt + leaves), Difference::Text { common_bytes }))
 }
