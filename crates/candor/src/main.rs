@@ -1,3 +1,34 @@
-//! The command line of Candor.
+//! The command line of Candor: one module per command, wiring and nothing else.
 
-fn main() {}
+mod cli;
+mod commands;
+mod config;
+mod data;
+mod environment;
+mod exit;
+mod gateway_client;
+mod host_key;
+mod machine;
+mod output;
+mod progress;
+mod reference;
+mod verdict;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::Cli;
+use crate::environment::Environment;
+use crate::output::Output;
+
+fn main() -> ExitCode {
+    let environment = Environment::read();
+    environment.start_log();
+    let output = Output::detect(&environment);
+    let exit = match Cli::try_parse() {
+        Ok(cli) => commands::run(cli, &environment, output),
+        Err(error) => exit::usage(&error),
+    };
+    ExitCode::from(exit.unwrap_or_else(|error| output.failure(&error)).code())
+}

@@ -1,0 +1,265 @@
+//! `candor ask`: one question to a gateway, as any client could send it.
+
+use std::io::{IsTerminal as _, Read as _};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context as _, bail, ensure};
+use api::receipt_json::{self, DOCUMENT_BYTES_MAX, Document};
+use claim::{Digest, Endpoint, Nonce, ReceiptId, request_hash};
+use clap::Args;
+use reqwest::header::CONTENT_TYPE;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::{Context, block_on};
+use crate::exit::{Exit, UsageError};
+use crate::gateway_client::{EventReader, GatewayClient};
+use crate::output::{self, Colour};
+
+/// The longest question that is read from standard input: the gateway takes no longer body.
+const QUESTION_BYTES_MAX: u64 = 8 << 20;
+
+/// Bounds the list of models.
+const MODELS_BYTES_MAX: usize = 1 << 20;
+
+/// One question.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  candor ask \"Why is the sky blue?\"\n  candor ask --temperature 0 --receipt sky.json \"Why is the sky blue?\"\n  candor ask --system \"Answer in one sentence.\" < question.txt"
+)]
+pub(crate) struct Ask {
+    #[command(flatten)]
+    options: AskOptions,
+    /// File that gets the receipt with its evidence, as JSON
+    #[arg(long, value_name = "FILE")]
+    receipt: Option<PathBuf>,
+    /// What to ask; without it the question is read from standard input
+    #[arg(value_name = "QUESTION")]
+    question: Option<String>,
+}
+
+/// Options that the configuration file may set.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct AskOptions {
+    /// Address of the gateway, `http://127.0.0.1:7411` by default
+    #[arg(long, value_name = "URL")]
+    pub(crate) gateway: Option<String>,
+    /// Which of the gateway's models to ask; the first by default
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    /// How freely tokens are drawn; 0 always takes the likeliest
+    #[arg(long, value_name = "T")]
+    pub(crate) temperature: Option<f32>,
+    /// Seed of the draw, so that any host gives the same text
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Most tokens of the answer
+    #[arg(long, value_name = "N")]
+    pub(crate) max_tokens: Option<u32>,
+    /// Instructions that go before the question
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) system: Option<String>,
+}
+
+/// Runs the command.
+pub(crate) fn run(context: &Context<'_>, command: &Ask) -> anyhow::Result<Exit> {
+    let options = context.config.merge("ask", &command.options)?;
+    let question = match &command.question {
+        Some(question) => question.clone(),
+        None => read_question()?,
+    };
+    let gateway = GatewayClient::new(options.gateway.as_deref())?;
+    block_on(async {
+        let asked = Asked::new(&gateway, &options, &question).await?;
+        let answer = asked.stream(context, &gateway).await?;
+        let document = asked.receipt(&gateway, &answer).await?;
+        if let Some(path) = &command.receipt {
+            std::fs::write(path, &document)
+                .with_context(|| format!("cannot write the receipt to {}", path.display()))?;
+        }
+        answer.print(context)
+    })?;
+    Ok(Exit::Done)
+}
+
+fn read_question() -> anyhow::Result<String> {
+    if std::io::stdin().is_terminal() {
+        return Err(UsageError("there is no question; write one in quotes or pipe it in".into()).into());
+    }
+    let mut text = String::new();
+    std::io::stdin().take(QUESTION_BYTES_MAX).read_to_string(&mut text).context("the question cannot be read")?;
+    ensure!(!text.trim().is_empty(), UsageError("the question is empty".into()));
+    Ok(text.trim_end().to_owned())
+}
+
+/// A request as it is sent, kept so that the receipt can be compared with it.
+struct Asked {
+    body: Vec<u8>,
+    nonce: Nonce,
+}
+
+/// What came back.
+struct Answer {
+    text: String,
+    receipt: ReceiptId,
+    finish: String,
+    tokens: u32,
+    tokens_per_s: f64,
+}
+
+impl Asked {
+    async fn new(gateway: &GatewayClient, options: &AskOptions, question: &str) -> anyhow::Result<Self> {
+        let model = match &options.model {
+            Some(model) => model.clone(),
+            None => first_model(gateway).await?,
+        };
+        let system = options.system.iter().map(|text| json!({"role": "system", "content": text}));
+        let messages: Vec<Value> = system.chain([json!({"role": "user", "content": question})]).collect();
+        let mut body = Map::new();
+        body.insert("model".into(), model.into());
+        body.insert("messages".into(), messages.into());
+        body.insert("stream".into(), true.into());
+        let optional = [
+            ("temperature", options.temperature.map(Value::from)),
+            ("seed", options.seed.map(Value::from)),
+            ("max_tokens", options.max_tokens.map(Value::from)),
+        ];
+        body.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+        let mut nonce = [0; 32];
+        getrandom::fill(&mut nonce).map_err(|error| anyhow::anyhow!("the system gives no random bytes: {error}"))?;
+        Ok(Self { body: serde_json::to_vec(&body)?, nonce: Nonce::new(Digest::new(nonce)) })
+    }
+
+    /// Sends the request and prints its answer while it comes.
+    async fn stream(&self, context: &Context<'_>, gateway: &GatewayClient) -> anyhow::Result<Answer> {
+        let request = gateway
+            .post("v1/chat/completions")?
+            .header(CONTENT_TYPE, "application/json")
+            .header(NONCE_HEADER, self.nonce.to_string())
+            .body(self.body.clone());
+        let mut response = gateway.send(request).await?;
+        let mut reader = EventReader::default();
+        let mut text = String::new();
+        let mut mention = None;
+        let mut first = None;
+        let mut last = Instant::now();
+        while let Some(bytes) = response.chunk().await.context("the gateway's stream broke off")? {
+            for event in reader.push(&bytes)? {
+                if event == "[DONE]" {
+                    continue;
+                }
+                let chunk: Chunk = serde_json::from_str(&event).context("the gateway's stream is not understood")?;
+                if let Some(error) = chunk.error {
+                    bail!("the gateway gave up: {}", error.message);
+                }
+                let new: String = chunk.choices.into_iter().filter_map(|choice| choice.delta.content).collect();
+                if !new.is_empty() {
+                    last = Instant::now();
+                    first.get_or_insert(last);
+                    text.push_str(&new);
+                    if !context.output.is_json() {
+                        output::print(&new)?;
+                    }
+                }
+                mention = chunk.candor.and_then(|candor| candor.receipts.into_iter().next()).or(mention);
+            }
+        }
+        let mention = mention.context("the stream ended without a receipt; the answer is not signed")?;
+        let generation = first.map_or(0.0, |first| (last - first).as_secs_f64());
+        let drawn_since_first = f64::from(mention.tokens.saturating_sub(1));
+        Ok(Answer {
+            text,
+            receipt: mention
+                .id
+                .parse::<Digest>()
+                .map(ReceiptId::new)
+                .context("the gateway names a receipt that is no id")?,
+            finish: mention.finish,
+            tokens: mention.tokens,
+            tokens_per_s: if generation > 0.0 { drawn_since_first / generation } else { 0.0 },
+        })
+    }
+
+    /// Fetches the receipt and makes sure that it is signed for this request and this text.
+    async fn receipt(&self, gateway: &GatewayClient, answer: &Answer) -> anyhow::Result<Vec<u8>> {
+        let bytes = gateway.get(&format!("v1/receipts/{}", answer.receipt), DOCUMENT_BYTES_MAX).await?;
+        let Document { receipt, evidence, .. } = receipt_json::read(&bytes).context("the receipt cannot be read")?;
+        let asked = request_hash(Endpoint::Chat, &self.body, self.nonce, None);
+        ensure!(receipt.id() == answer.receipt, "the gateway sent another receipt than it named");
+        receipt.verify().context("the receipt's signature is not its host's")?;
+        ensure!(receipt.receipt.request_hash == asked, "the receipt is for another request than the one that was sent");
+        let text = evidence.as_ref().map(|evidence| evidence.text.as_str());
+        ensure!(text == Some(answer.text.as_str()), "the receipt is for another text than the one that was shown");
+        Ok(bytes)
+    }
+}
+
+async fn first_model(gateway: &GatewayClient) -> anyhow::Result<String> {
+    #[derive(Deserialize)]
+    struct Models {
+        data: Vec<Model>,
+    }
+    #[derive(Deserialize)]
+    struct Model {
+        id: String,
+    }
+    let bytes = gateway.get("v1/models", MODELS_BYTES_MAX).await?;
+    let models: Models = serde_json::from_slice(&bytes).context("the gateway's list of models is not understood")?;
+    models.data.into_iter().next().map(|model| model.id).context("the gateway serves no model")
+}
+
+impl Answer {
+    fn print(&self, context: &Context<'_>) -> anyhow::Result<()> {
+        let Self { text, receipt, finish, tokens, tokens_per_s } = self;
+        if context.output.is_json() {
+            let tokens_per_s = (tokens_per_s * 100.0).round() / 100.0;
+            return output::json(&json!({
+                "text": text, "receipt": receipt.to_string(), "finish": finish, "tokens": tokens, "tokens_per_s": tokens_per_s,
+            }));
+        }
+        let line = format!("receipt {receipt}  {tokens} tokens  {tokens_per_s:.1} tokens/s");
+        output::line(&format!("\n\n{}", context.output.paint(Colour::Faint, &line)))
+    }
+}
+
+/// Carries the client's nonce, which binds the receipt to this very request.
+const NONCE_HEADER: &str = "x-candor-nonce";
+
+/// One event of the stream, as far as it matters here.
+#[derive(Deserialize)]
+struct Chunk {
+    #[serde(default)]
+    choices: Vec<Choice>,
+    candor: Option<Candor>,
+    error: Option<Failure>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    delta: Delta,
+}
+
+#[derive(Deserialize)]
+struct Delta {
+    content: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Candor {
+    #[serde(default)]
+    receipts: Vec<Mention>,
+}
+
+#[derive(Deserialize)]
+struct Mention {
+    id: String,
+    finish: String,
+    tokens: u32,
+}
+
+#[derive(Deserialize)]
+struct Failure {
+    message: String,
+}

@@ -1,0 +1,159 @@
+//! `candor up`: a host and a gateway in one process.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use arith::Machine;
+use clap::Args;
+use gateway::Gateway;
+use gateway::store::ReceiptStore;
+use host::event::ServedModel;
+use host::fetch::Found;
+use host::{Host, HostConfig};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use super::{Context, block_on};
+use crate::exit::Exit;
+use crate::{host_key, machine, output};
+
+/// The port that every example uses.
+const USUAL_PORT: u16 = 7411;
+
+/// How long answers that are under way may go on after the signal to stop.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Serve a model.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  candor up\n  candor up --model gemma3-270m --port 8080\n  candor up --model ./mine.gguf --threads 4 --listen 0.0.0.0"
+)]
+pub(crate) struct Up {
+    #[command(flatten)]
+    options: UpOptions,
+}
+
+/// Options that the configuration file may set.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct UpOptions {
+    /// The model to serve; the catalogue's default if none is named
+    #[arg(long, value_name = "NAME|FILE.gguf")]
+    pub(crate) model: Option<String>,
+    /// Port to listen on, 7411 by default; 0 takes any free one
+    #[arg(long, value_name = "N")]
+    pub(crate) port: Option<u16>,
+    /// Threads to compute with, all cores by default
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// Address to listen on; by default only this machine can reach the gateway
+    #[arg(long, value_name = "IP")]
+    pub(crate) listen: Option<IpAddr>,
+}
+
+/// Runs the command until it is told to stop.
+pub(crate) fn run(context: &Context<'_>, command: &Up) -> anyhow::Result<Exit> {
+    let options = context.config.merge("up", &command.options)?;
+    let machine = machine::build(options.threads, context.environment)?;
+    context.config.data.create()?;
+    block_on(serve(context, &options, machine))?;
+    Ok(Exit::Done)
+}
+
+async fn serve(context: &Context<'_>, options: &UpOptions, machine: Machine) -> anyhow::Result<()> {
+    let data = &context.config.data;
+    // What can fail at once comes before what takes long: a second start learns of the first one here.
+    let listener = listen(options).await?;
+    let store = ReceiptStore::open(&data.receipts())
+        .with_context(|| format!("cannot open the receipts in {}", data.receipts().display()))?;
+    let key = host_key::open_or_create(data, &context.environment.passphrase)?;
+    let mut signals = Signals::new()?;
+    let fetcher = context.fetcher();
+    let reference = options.model.clone().unwrap_or_else(|| fetcher.catalogue().default_entry().name.clone());
+    let bars = context.fetch_bars();
+    let Found { name, path } = tokio::select! {
+        found = fetcher.resolve(&reference, &bars) => found?,
+        () = signals.wait() => return Ok(()),
+    };
+    let start = move || Host::start(&path, &name, key, machine, HostConfig::local());
+    let host = tokio::task::spawn_blocking(start).await.context("loading the model failed")??;
+    let served = host.served().clone();
+    let router = gateway::router(Gateway { host: Arc::new(host), store });
+    announce(context, &served, reachable(listener.local_addr()?))?;
+
+    let (stopping, stopped) = oneshot::channel();
+    let shutdown = async move {
+        signals.wait().await;
+        // The other end is gone only when nobody waits any more.
+        let _ = stopping.send(());
+    };
+    let grace = async {
+        if stopped.await.is_ok() {
+            tokio::time::sleep(GRACE).await;
+        } else {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        ended = gateway::serve(listener, router, shutdown) => ended.context("the gateway stopped")?,
+        () = grace => output::note("stopped with answers unfinished"),
+    }
+    Ok(())
+}
+
+fn announce(context: &Context<'_>, served: &ServedModel, address: SocketAddr) -> anyhow::Result<()> {
+    let url = format!("http://{address}");
+    if context.output.is_json() {
+        return output::json(&json!({
+            "ready": url, "model": served.name, "model_root": served.root.to_string(), "host": served.host.to_string(),
+        }));
+    }
+    output::note(&format!("serving {}, receipts signed by {}", served.name, served.host));
+    output::line(&format!("ready {url}"))
+}
+
+/// The signals that end the program cleanly.
+#[derive(Debug)]
+struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            #[cfg(unix)]
+            terminate: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+                .context("cannot listen for SIGTERM")?,
+        })
+    }
+
+    /// Returns when Ctrl-C or SIGTERM comes.
+    async fn wait(&mut self) {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = self.terminate.recv() => {}
+        }
+        #[cfg(not(unix))]
+        drop(tokio::signal::ctrl_c().await);
+    }
+}
+
+async fn listen(options: &UpOptions) -> anyhow::Result<TcpListener> {
+    let ip = options.listen.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let address = SocketAddr::new(ip, options.port.unwrap_or(USUAL_PORT));
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}; another `candor up` may be running, or choose a port with --port N")
+    })
+}
+
+/// An address that a client on this machine can use.
+fn reachable(bound: SocketAddr) -> SocketAddr {
+    if bound.ip().is_unspecified() { SocketAddr::new(Ipv4Addr::LOCALHOST.into(), bound.port()) } else { bound }
+}
