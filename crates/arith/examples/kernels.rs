@@ -6,6 +6,7 @@
 //! Products: `GB/s` is packed weights read per second, what bounds a decode step; `GMAC/s` is multiply-adds per second, what
 //! bounds prefill. `cold` walks over more copies of the matrix than the caches below the shared one hold.
 
+use std::fmt::Write;
 use std::hint::black_box;
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
@@ -60,9 +61,9 @@ fn products(machine: &Machine, kind: WeightType, rows: usize, cols: usize) {
         let gmac = (rows * cols * tokens) as f64 / seconds / 1e9;
         if tokens == 1 {
             let gb = matrix.size_bytes() as f64 / seconds / 1e9;
-            line += &format!("  T=1 {:8.1} us {gb:6.1} GB/s", seconds * 1e6);
+            write!(line, "  T=1 {:8.1} us {gb:6.1} GB/s", seconds * 1e6).unwrap();
         } else {
-            line += &format!("  T={tokens} {gmac:6.1} GMAC/s");
+            write!(line, "  T={tokens} {gmac:6.1} GMAC/s").unwrap();
         }
     }
     println!("{line}  pack {:5.2} GB/s", bytes.len() as f64 / packed / 1e9);
@@ -85,7 +86,7 @@ fn attention(machine: &Machine, heads: usize, kv_heads: usize, head_dim: usize, 
         let mut out = vec![0.0; tokens * heads * head_dim];
         let seconds = best(|| machine.attention(&shape, black_box(&queries), &mut out).unwrap());
         let gmac = (2 * tokens * keys * heads * head_dim) as f64 / seconds / 1e9;
-        line += &format!("  T={tokens} {:9.1} us {gmac:5.1} GMAC/s", seconds * 1e6);
+        write!(line, "  T={tokens} {:9.1} us {gmac:5.1} GMAC/s", seconds * 1e6).unwrap();
     }
     println!("{line}");
 }

@@ -2,7 +2,7 @@
 
 use crate::lanes::Kernel;
 #[cfg(target_arch = "x86_64")]
-use crate::lanes::avx512::Avx512;
+use crate::lanes::{avx2::Avx2, avx512::Avx512};
 
 /// An instruction set that this machine has. The field is private: a value exists only after detection, which is what makes
 /// calling a kernel written for it sound.
@@ -14,6 +14,10 @@ pub struct Isa(Set);
 enum Set {
     #[cfg(target_arch = "x86_64")]
     Avx512(Avx512),
+    #[cfg(target_arch = "x86_64")]
+    Avx2Vnni(Avx2<true>),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2<false>),
     Portable,
 }
 
@@ -32,7 +36,11 @@ impl Isa {
     pub fn available() -> Vec<Self> {
         let mut all = Vec::new();
         #[cfg(target_arch = "x86_64")]
-        all.extend(Avx512::detect().map(Set::Avx512));
+        {
+            all.extend(Avx512::detect().map(Set::Avx512));
+            all.extend(Avx2::detect().map(Set::Avx2Vnni));
+            all.extend(Avx2::detect().map(Set::Avx2));
+        }
         all.push(Set::Portable);
         all.into_iter().map(Self).collect()
     }
@@ -42,11 +50,15 @@ impl Isa {
         Self::available().into_iter().find(|isa| isa.name() == name)
     }
 
-    /// `avx512`, `avx2`, `neon` or `portable`.
+    /// `avx512`, `avx2vnni`, `avx2`, `neon` or `portable`.
     pub const fn name(self) -> &'static str {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             Set::Avx512(_) => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2Vnni(_) => "avx2vnni",
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2(_) => "avx2",
             Set::Portable => "portable",
         }
     }
@@ -56,6 +68,10 @@ impl Isa {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             Set::Avx512(lanes) => lanes.run(kernel),
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2Vnni(lanes) => lanes.run(kernel),
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2(lanes) => lanes.run(kernel),
             Set::Portable => kernel.portable(),
         }
     }

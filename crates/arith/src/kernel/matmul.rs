@@ -18,24 +18,9 @@ use crate::portable;
 use crate::shared::SharedSlice;
 use crate::weight::{ActivationKind, WeightType};
 
-/// How far ahead of a decode step's reads the weights are fetched. A product over one token waits for memory, and the
-/// processor's own prefetch stops at every 4 KiB.
-const AHEAD: usize = 6 * 1024;
-
-/// Asks for the cache lines of `size` bytes from `start`, which need not be memory of ours.
-#[inline(always)]
-fn prefetch(start: *const u8, size: usize) {
-    for line in (0..size).step_by(LINE) {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: a prefetch of any address reads nothing and cannot fault.
-        unsafe {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(line).cast());
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = (start, line);
-    }
-}
+/// How far ahead of its use a weight is fetched: more than memory's latency at its bandwidth, and past the 4 KiB at which the
+/// processor's own prefetch stops.
+const AHEAD: usize = 6 * 1_024;
 
 /// Rows of `bands` for `tokens`: the part of a product that one thread computes.
 #[derive(Debug)]
@@ -111,12 +96,18 @@ impl Product<'_> {
         let x = self.tokens_at(first, T);
         let block_len = self.x.kind.block_len();
         let words = if self.x.kind == ActivationKind::Block256 { SUMS256 } else { SUMS32 };
+        // Bands follow each other in memory, so running ahead of the first tile reaches into the next band in time.
+        let ahead = first == self.tokens.start;
+        let block_bytes = layout.scale_bytes + layout.factor_bytes + layout.quant_bytes;
         let mut sums = [[0.0f32; BAND_ROWS]; T];
         for pass in 0..BAND_ROWS / L::N {
             let mut acc = [l.splat(0.0); T];
             for b in 0..layout.blocks {
-                if T == 1 {
-                    prefetch(bytes.wrapping_add(layout.quants + b * layout.quant_bytes + AHEAD), layout.quant_bytes);
+                if ahead {
+                    let next = bytes.wrapping_add(b * block_bytes + AHEAD);
+                    for line in (0..block_bytes).step_by(LINE) {
+                        l.prefetch(next.wrapping_add(line));
+                    }
                 }
                 // SAFETY: `b` is a block of the band and of the T tokens, whose buffers have the lengths of their shapes; a
                 // pass starts `2 N pass` bytes into a plane of 16 f16 or byte pairs and `4 N pass` bytes into a word.

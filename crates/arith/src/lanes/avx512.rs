@@ -1,6 +1,9 @@
 #![expect(unsafe_code, reason = "intrinsics need the instruction set, which the type proves")]
 #![expect(clippy::inline_always, reason = "a primitive only gets the caller's instruction set when it is inlined")]
-#![expect(clippy::wildcard_imports, reason = "some sixty intrinsics, whose names say where they come from")]
+#![cfg_attr(
+    not(test),
+    expect(clippy::wildcard_imports, reason = "sixty intrinsics, whose names say where they come from")
+)]
 //! AVX-512 with VNNI: 16 lanes, a band in one register, 64 multiply-adds of bytes in one instruction.
 
 use std::arch::x86_64::*;
@@ -107,6 +110,12 @@ impl Lanes for Avx512 {
         }
         fn first_factor(pairs: __m512i) -> __m512i { _mm512_srai_epi32::<16>(_mm512_slli_epi32::<16>(pairs)) }
         fn second_factor(pairs: __m512i) -> __m512i { _mm512_srai_epi32::<16>(pairs) }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, p: *const u8) {
+        // SAFETY: a hint; it never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) };
     }
 
     memory! {

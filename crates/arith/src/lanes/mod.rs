@@ -6,6 +6,8 @@
 //! instruction set switched on (`run`), which is what makes the primitives both sound and fast.
 
 #[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2;
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
 
 /// A computation that runs on any instruction set.
@@ -99,6 +101,8 @@ pub(crate) trait Lanes: Copy {
     /// N u64 are writable at `p`.
     unsafe fn store_fixed32(self, p: *mut u64, x: Self::F) -> u64;
 
+    /// Asks for the cache line of `p`, which may be any address.
+    fn prefetch(self, p: *const u8);
     /// # Safety
     /// 4 N bytes are readable at `p`.
     unsafe fn load_bytes(self, p: *const u8) -> Self::B;
