@@ -7,7 +7,6 @@ mod servers;
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -260,11 +259,12 @@ fn wheel(folder: &Path, members: &[(&str, &[u8])]) -> PathBuf {
     path
 }
 
+/// A shell script as a client. The shell reads it: a program file that another test's fork still holds open for writing
+/// could not be executed.
 fn script(folder: &Path, name: &str, body: &str) -> Program {
     let path = folder.join(name);
-    fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    Program::new(path, &[])
+    fs::write(&path, format!("{body}\n")).unwrap();
+    Program::new("/bin/sh", &[path.to_str().unwrap()])
 }
 
 /// A client that leaves the given archive in the folder named after `--dest` or `--pack-destination`, and writes its
