@@ -268,7 +268,9 @@ fn limits() -> ParserLimits {
 
 fn build_factory(vocabulary: &dyn Vocabulary) -> Result<ParserFactory, GrammarError> {
     let ids = || (0..vocabulary.size() as u32).map(TokenId::new);
-    let words: Vec<Vec<u8>> = ids().map(|token| trie_word(vocabulary.printed(token)).to_vec()).collect();
+    // An end-of-text token is never text, not even where its name would fit.
+    let text = |token| if vocabulary.is_end(token) { &[] } else { vocabulary.printed(token) };
+    let words: Vec<Vec<u8>> = ids().map(|token| trie_word(text(token)).to_vec()).collect();
     let bytes = words.iter().map(Vec::len).sum();
     if bytes >= TRIE_NODES_MAX || words.len() >= TRIE_NODES_MAX {
         return Err(GrammarError::Vocabulary { expected: TRIE_NODES_MAX, found: bytes });

@@ -64,7 +64,8 @@ impl Vocabulary for ByteLanguage {
     }
 
     fn printed(&self, token: TokenId) -> &[u8] {
-        if token == self.control || self.is_end(token) { &[] } else { &self.words[token.get() as usize] }
+        // End-of-text tokens keep their names: nothing may take these for text.
+        if token == self.control { &[] } else { &self.words[token.get() as usize] }
     }
 
     fn is_end(&self, token: TokenId) -> bool {

@@ -234,6 +234,9 @@ fn the_end_is_allowed_where_the_text_may_end() {
     state.accept(digit).unwrap();
     assert!(state.is_complete());
     assert!(!state.mask().allows(language.control()));
+    let state = start(&language, &Grammar::Lark("start: \"<end>\"".to_owned())).unwrap();
+    assert!(!state.mask().allows(language.end()), "the name of an end-of-text token, as text");
+    assert!(state.mask().allows(TokenId::new(u32::from(b'<'))));
 }
 
 #[test]

@@ -289,10 +289,10 @@ impl Sampler {
         for &(token, bias) in &self.bias {
             logits[token.get() as usize] += bias;
         }
-        check_finite(logits)?;
         let Some(mask) = mask else {
             return self.choose(machine, logits, seed, position).map(|index| TokenId::new(index as u32));
         };
+        check_finite(logits)?;
         let mut allowed = std::mem::take(&mut self.allowed);
         let mut allowed_logits = std::mem::take(&mut self.allowed_logits);
         allowed.clear();
@@ -304,7 +304,7 @@ impl Sampler {
         token
     }
 
-    /// Chooses an index among the logits of the candidates.
+    /// Chooses an index among the logits of the candidates, all of which must be finite.
     fn choose(
         &mut self,
         machine: &Machine,
@@ -316,6 +316,7 @@ impl Sampler {
             return Err(SampleError::NothingAllowed);
         }
         if self.temperature == 0.0 {
+            check_finite(logits)?;
             return Ok(argmax(machine, logits));
         }
         self.weights.resize(logits.len(), 0);

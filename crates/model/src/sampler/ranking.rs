@@ -1,25 +1,31 @@
 //! Walks candidates in sampling order (weight descending, position ascending) without sorting them all.
 //!
 //! A candidate's weight and position are packed into one integer, so that integer order is sampling order and no two
-//! candidates are equal. Most draws end among the few heaviest candidates: these are gathered and sorted first
-//! ([`Head`]). Where the answer lies beyond them, the weights are summed in buckets by their leading bits and only the
-//! bucket that holds the answer is looked at more closely ([`Buckets`]). Both give the answers of a full sort.
+//! candidates are equal. Most draws end among the few heaviest candidates: these are gathered first ([`Head`]). Where the
+//! answer lies beyond them, the weights are summed in buckets by their leading bits and only the bucket that holds the
+//! answer is looked at more closely ([`Buckets`]). Both give the answers of a full sort.
 
 use super::Cuts;
 
 /// Weight of the likeliest candidate: `exp(0) * 2^32`. Every weight is at most this.
 pub(super) const WEIGHT_MAX: u64 = 1 << 32;
 
-/// The head holds candidates of at least this weight: 3.5 nats below the likeliest. Lower gathers more than a draw
-/// needs, higher sends more draws to the slower bucket walk.
+/// A head holds the candidates of at least some weight. The first, 3.5 nats below the likeliest, serves most draws.
 const HEAD_WEIGHT: u64 = WEIGHT_MAX >> 5;
 
-/// A head longer than this is a flat distribution, where the bucket walk is cheaper than sorting the head.
-const HEAD_LENGTH_MAX: usize = 1024;
+/// Where that head is too short, these hold more: 8.3 and 13.9 nats below the likeliest, for a top-k of usual size in a
+/// peaked distribution.
+const HEAD_WEIGHTS_BELOW: [u64; 2] = [WEIGHT_MAX >> 12, WEIGHT_MAX >> 20];
 
-/// Bits of a weight below its leading one that choose its bucket; 32 buckets an octave keep a bucket of a typical
-/// distribution under a few hundred candidates.
-const BUCKET_BITS: u32 = 5;
+/// Where it is too long, this one holds less: 1.4 nats below the likeliest, for a top-k in a flat distribution.
+const HEAD_WEIGHTS_ABOVE: [u64; 1] = [WEIGHT_MAX >> 2];
+
+/// A head longer than this is given up: a flat distribution, where the bucket walk is faster.
+const HEAD_LENGTH_MAX: usize = 2048;
+
+/// Bits of a weight below its leading one that choose its bucket; 128 buckets an octave leave a few hundred of 49152
+/// candidates in the fullest bucket of a flat distribution.
+const BUCKET_BITS: u32 = 7;
 
 /// One bucket for each of the 33 octaves from `2^0` to `2^32` and each value of the bits below the leading one.
 const BUCKETS: usize = 33 << BUCKET_BITS;
@@ -34,15 +40,15 @@ const POSITION_MASK: u64 = (1 << POSITION_BITS) - 1;
 
 const _: () = assert!(WEIGHT_MAX.ilog2() + POSITION_BITS < u64::BITS, "a key must hold a weight and a position");
 
-/// Sums that one bucket is split over. Neighbours tend to share a bucket, and one sum alone would make each addition
-/// wait for the one before.
-const BUCKET_SUMS: usize = 4;
+/// Candidates are looked through in groups of this size, and most groups have none that is wanted.
+const GROUP_LENGTH: usize = 16;
 
 /// Buffers that one draw leaves for the next.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Scratch {
     keys: Vec<u64>,
-    sums: Vec<[u64; BUCKET_SUMS]>,
+    sums: Vec<u64>,
+    bucket_of: Vec<u16>,
 }
 
 /// A candidate of the order, with the weight of the prefix that it ends.
@@ -56,8 +62,8 @@ struct Reached {
 trait Order {
     /// Weight of the first `count` candidates.
     fn weight_of_first(&mut self, count: usize) -> Option<u64>;
-    /// Weight of all candidates that weigh at least `weight`.
-    fn weight_at_least(&mut self, weight: u64) -> Option<u64>;
+    /// Weight of the candidates that weigh at least `weight`, of the prefix that weighs `kept`.
+    fn weight_at_least(&mut self, weight: u64, kept: u64) -> Option<u64>;
     /// The first candidate whose cumulative weight is at least `sum`; `sum` is at least 1 and at most the total.
     fn reach(&mut self, sum: u64) -> Option<Reached>;
 }
@@ -66,11 +72,22 @@ trait Order {
 ///
 /// `weights` must hold [`WEIGHT_MAX`] at least once and nothing above it; `total` is their sum.
 pub(super) fn pick(weights: &[u64], total: u64, cuts: Cuts, draw: u64, scratch: &mut Scratch) -> usize {
-    let Scratch { keys, sums } = scratch;
-    let picked = Head::gather(weights, keys).and_then(|mut head| pick_in(&mut head, weights.len(), total, cuts, draw));
-    picked
-        .or_else(|| pick_in(&mut Buckets::sum(weights, keys, sums), weights.len(), total, cuts, draw))
+    pick_from_heads(weights, total, cuts, draw, &mut scratch.keys)
+        .or_else(|| pick_in(&mut Buckets::sum(weights, scratch), weights.len(), total, cuts, draw))
         .expect("the bucket walk holds every candidate, so no answer lies beyond it")
+}
+
+fn pick_from_heads(weights: &[u64], total: u64, cuts: Cuts, draw: u64, keys: &mut Vec<u64>) -> Option<usize> {
+    let mut pick_above = |least| {
+        let mut head = Head::gather(weights, least, keys)?;
+        Some(pick_in(&mut head, weights.len(), total, cuts, draw))
+    };
+    // The outer `None` is a head that is too long, the inner one a head that is too short.
+    match pick_above(HEAD_WEIGHT) {
+        Some(Some(position)) => Some(position),
+        Some(None) => HEAD_WEIGHTS_BELOW.into_iter().map_while(pick_above).flatten().next(),
+        None => HEAD_WEIGHTS_ABOVE.into_iter().find_map(|least| pick_above(least).flatten()),
+    }
 }
 
 /// The draw itself. A prefix of the order is known by its weight alone: prefixes of equal weight differ only in
@@ -85,7 +102,7 @@ fn pick_in(order: &mut impl Order, count: usize, total: u64, cuts: Cuts, draw: u
         kept = order.reach(scale_ceil(cuts.top_p, kept).max(1))?.cumulative;
     }
     if cuts.min_p > 0.0 {
-        kept = kept.min(order.weight_at_least(scale_ceil(cuts.min_p, WEIGHT_MAX))?);
+        kept = order.weight_at_least(scale_ceil(cuts.min_p, WEIGHT_MAX), kept)?;
     }
     let target = ((u128::from(draw) * u128::from(kept)) >> 64) as u64;
     order.reach(target + 1).map(|reached| reached.position)
@@ -116,40 +133,46 @@ fn position_of(key: u64) -> usize {
     (POSITION_MASK - (key & POSITION_MASK)) as usize
 }
 
-/// The candidates of at least [`HEAD_WEIGHT`], sorted.
+/// The candidates of at least some weight, in no order.
 struct Head<'a> {
-    keys: &'a [u64],
+    keys: &'a mut [u64],
+    least: u64,
+    total: u64,
 }
 
 impl<'a> Head<'a> {
     /// `None` when there are more than [`HEAD_LENGTH_MAX`].
-    fn gather(weights: &[u64], keys: &'a mut Vec<u64>) -> Option<Self> {
+    fn gather(weights: &[u64], least: u64, keys: &'a mut Vec<u64>) -> Option<Self> {
         keys.clear();
         for (position, &weight) in weights.iter().enumerate() {
-            if weight >= HEAD_WEIGHT {
+            if weight >= least {
                 if keys.len() == HEAD_LENGTH_MAX {
                     return None;
                 }
                 keys.push(key(weight, position));
             }
         }
-        keys.sort_unstable_by(|a, b| b.cmp(a));
-        Some(Self { keys })
+        let total = keys.iter().copied().map(weight_of).sum();
+        Some(Self { keys, least, total })
     }
 }
 
 impl Order for Head<'_> {
     fn weight_of_first(&mut self, count: usize) -> Option<u64> {
-        Some(self.keys.get(..count)?.iter().copied().map(weight_of).sum())
+        weight_of_first(self.keys, count)
     }
 
-    fn weight_at_least(&mut self, weight: u64) -> Option<u64> {
-        let heavy = self.keys.iter().copied().map(weight_of).take_while(|&found| found >= weight);
-        (weight >= HEAD_WEIGHT).then(|| heavy.sum())
+    fn weight_at_least(&mut self, weight: u64, kept: u64) -> Option<u64> {
+        if weight < self.least {
+            // All of the head weighs more, so a prefix that lies within it stays whole.
+            return (kept <= self.total).then_some(kept);
+        }
+        let heavy = self.keys.iter().copied().map(weight_of).filter(|&found| found >= weight);
+        Some(heavy.sum::<u64>().min(kept))
     }
 
     fn reach(&mut self, sum: u64) -> Option<Reached> {
-        reach_sorted(self.keys, 0, sum)
+        if sum > self.total { None } else { reach(self.keys, 0, sum) }
     }
 }
 
@@ -157,32 +180,36 @@ impl Order for Head<'_> {
 struct Buckets<'a> {
     weights: &'a [u64],
     keys: &'a mut Vec<u64>,
-    sums: &'a [[u64; BUCKET_SUMS]],
+    sums: &'a [u64],
+    bucket_of: &'a [u16],
 }
 
 impl<'a> Buckets<'a> {
-    fn sum(weights: &'a [u64], keys: &'a mut Vec<u64>, sums: &'a mut Vec<[u64; BUCKET_SUMS]>) -> Self {
+    fn sum(weights: &'a [u64], scratch: &'a mut Scratch) -> Self {
+        let Scratch { keys, sums, bucket_of } = scratch;
         sums.clear();
-        sums.resize(BUCKETS, [0; BUCKET_SUMS]);
-        let mut groups = weights.chunks_exact(BUCKET_SUMS);
-        for group in &mut groups {
-            for (part, &weight) in group.iter().enumerate() {
-                sums[bucket_of(weight)][part] += weight;
-            }
-        }
-        for &weight in groups.remainder() {
-            sums[bucket_of(weight)][0] += weight;
-        }
-        Self { weights, keys, sums }
+        sums.resize(BUCKETS, 0);
+        bucket_of.clear();
+        bucket_of.extend(weights.iter().map(|&weight| {
+            let bucket = bucket(weight);
+            sums[usize::from(bucket)] += weight;
+            bucket
+        }));
+        Self { weights, keys, sums, bucket_of }
     }
 
     /// Gathers the unsorted keys of one bucket.
     fn open(&mut self, bucket: usize) -> &mut [u64] {
         self.keys.clear();
-        let bounds = least_of(bucket)..least_of(bucket + 1);
-        for (position, weight) in self.weights.iter().enumerate() {
-            if bounds.contains(weight) {
-                self.keys.push(key(*weight, position));
+        for (group, start) in self.bucket_of.chunks(GROUP_LENGTH).zip((0..).step_by(GROUP_LENGTH)) {
+            // Without an early exit this is one vector comparison.
+            if !group.iter().fold(false, |found, &of| found | (usize::from(of) == bucket)) {
+                continue;
+            }
+            for (&of, position) in group.iter().zip(start..) {
+                if usize::from(of) == bucket {
+                    self.keys.push(key(self.weights[position], position));
+                }
             }
         }
         self.keys
@@ -191,33 +218,31 @@ impl<'a> Buckets<'a> {
 
 impl Order for Buckets<'_> {
     fn weight_of_first(&mut self, count: usize) -> Option<u64> {
-        let mut counts = [0; BUCKETS];
-        for &weight in self.weights {
-            counts[bucket_of(weight)] += 1;
+        let mut counts = vec![0; BUCKETS];
+        for &bucket in self.bucket_of {
+            counts[usize::from(bucket)] += 1;
         }
         let (mut above, mut left) = (0, count);
         for index in (0..BUCKETS).rev() {
             if left < counts[index] {
-                let keys = self.open(index);
-                let (first, _, _) = keys.select_nth_unstable_by(left, |a, b| b.cmp(a));
-                return Some(above + first.iter().copied().map(weight_of).sum::<u64>());
+                return weight_of_first(self.open(index), left).map(|first| above + first);
             }
-            above += self.sums[index].iter().sum::<u64>();
+            above += self.sums[index];
             left -= counts[index];
         }
         (left == 0).then_some(above)
     }
 
-    fn weight_at_least(&mut self, weight: u64) -> Option<u64> {
-        Some(self.weights.iter().filter(|&&found| found >= weight).sum())
+    fn weight_at_least(&mut self, weight: u64, kept: u64) -> Option<u64> {
+        Some(self.weights.iter().filter(|&&found| found >= weight).sum::<u64>().min(kept))
     }
 
     fn reach(&mut self, sum: u64) -> Option<Reached> {
         let mut above = 0;
         for index in (0..BUCKETS).rev() {
-            let through = above + self.sums[index].iter().sum::<u64>();
+            let through = above + self.sums[index];
             if through >= sum {
-                return reach_unsorted(self.open(index), above, sum);
+                return reach(self.open(index), above, sum);
             }
             above = through;
         }
@@ -229,50 +254,44 @@ impl Order for Buckets<'_> {
 ///
 /// A weight is below `2^53`, so its `f64` is exact and the top of that float is just these bits. Weight 0 shares
 /// bucket 0 with weight 1.
-fn bucket_of(weight: u64) -> usize {
+fn bucket(weight: u64) -> u16 {
     const ONE: u64 = 1f64.to_bits() >> (f64::MANTISSA_DIGITS - 1 - BUCKET_BITS);
     let leading = (weight as i64 as f64).to_bits() >> (f64::MANTISSA_DIGITS - 1 - BUCKET_BITS);
-    leading.saturating_sub(ONE) as usize
+    leading.saturating_sub(ONE) as u16
 }
 
-/// The smallest weight that has this bucket or a higher one.
-fn least_of(bucket: usize) -> u64 {
-    if bucket == 0 {
-        return 0;
+/// Weight of the first `count` of some unsorted keys; `None` if there are fewer.
+fn weight_of_first(keys: &mut [u64], count: usize) -> Option<u64> {
+    if count < keys.len() {
+        keys.select_nth_unstable_by(count, |a, b| b.cmp(a));
     }
-    let leading = (1 << BUCKET_BITS) + (bucket as u64 & ((1 << BUCKET_BITS) - 1));
-    // At most 6 + 33 bits.
-    (leading << (bucket >> BUCKET_BITS)).div_ceil(1 << BUCKET_BITS)
+    Some(keys.get(..count)?.iter().copied().map(weight_of).sum())
 }
 
-/// First key of a sorted slice whose cumulative weight, counted from `above`, is at least `sum`.
-fn reach_sorted(keys: &[u64], above: u64, sum: u64) -> Option<Reached> {
+/// First of some unsorted keys whose cumulative weight, counted from `above`, is at least `sum`: halves the keys around
+/// the median until the rest is short enough to sort.
+fn reach(mut keys: &mut [u64], above: u64, sum: u64) -> Option<Reached> {
     let mut cumulative = above;
-    for &key in keys {
+    while keys.len() > SORT_LENGTH {
+        let half = keys.len() / 2;
+        keys.select_nth_unstable_by(half, |a, b| b.cmp(a));
+        let (first, second) = keys.split_at_mut(half);
+        let through = cumulative + first.iter().copied().map(weight_of).sum::<u64>();
+        if through >= sum {
+            keys = first;
+        } else {
+            cumulative = through;
+            keys = second;
+        }
+    }
+    keys.sort_unstable_by(|a, b| b.cmp(a));
+    for &mut key in keys {
         cumulative += weight_of(key);
         if cumulative >= sum {
             return Some(Reached { position: position_of(key), cumulative });
         }
     }
     None
-}
-
-/// As [`reach_sorted`] for an unsorted slice: halves it around the median until the rest is short.
-fn reach_unsorted(mut keys: &mut [u64], mut above: u64, sum: u64) -> Option<Reached> {
-    while keys.len() > SORT_LENGTH {
-        let half = keys.len() / 2;
-        keys.select_nth_unstable_by(half, |a, b| b.cmp(a));
-        let (first, second) = keys.split_at_mut(half);
-        let through = above + first.iter().copied().map(weight_of).sum::<u64>();
-        if through >= sum {
-            keys = first;
-        } else {
-            above = through;
-            keys = second;
-        }
-    }
-    keys.sort_unstable_by(|a, b| b.cmp(a));
-    reach_sorted(keys, above, sum)
 }
 
 #[cfg(test)]
@@ -344,8 +363,7 @@ mod tests {
         let expected = naive_pick(weights, cuts, draw);
         prop_assert_eq!(pick(weights, total, cuts, draw, &mut scratch), expected);
         // The walk over all buckets must answer by itself too, also where the head would have answered.
-        let Scratch { keys, sums } = &mut scratch;
-        let mut order = Buckets::sum(weights, keys, sums);
+        let mut order = Buckets::sum(weights, &mut scratch);
         prop_assert_eq!(pick_in(&mut order, weights.len(), total, cuts, draw), Some(expected));
         Ok(())
     }
@@ -391,9 +409,8 @@ mod tests {
 
         #[test]
         fn heavier_weights_never_have_a_lower_bucket(a in 0u64..=WEIGHT_MAX, b in 0u64..=WEIGHT_MAX) {
-            prop_assert!(bucket_of(a.min(b)) <= bucket_of(a.max(b)));
-            prop_assert!(bucket_of(a.max(b)) < BUCKETS);
-            prop_assert!(least_of(bucket_of(a)) <= a && a < least_of(bucket_of(a) + 1));
+            prop_assert!(bucket(a.min(b)) <= bucket(a.max(b)));
+            prop_assert!(usize::from(bucket(a.max(b))) < BUCKETS);
         }
     }
 
@@ -410,14 +427,15 @@ mod tests {
     }
 
     #[test]
-    fn every_bucket_boundary_is_in_order() {
-        let mut last = 0;
+    fn buckets_begin_at_equal_steps_of_an_octave() {
         for octave in 0..33u32 {
-            for low in 0..32u64 {
-                let weight = (1u64 << octave) + ((low << octave) >> 5);
-                let bucket = bucket_of(weight);
-                assert!(bucket >= last && bucket < BUCKETS, "weight {weight} has bucket {bucket} after {last}");
-                last = bucket;
+            for step in 0..1u64 << BUCKET_BITS {
+                let expected = (octave << BUCKET_BITS) as u16 + step as u16;
+                let weight = ((1 << BUCKET_BITS) + step) << octave >> BUCKET_BITS;
+                // In a low octave several steps are one weight, and that weight begins the first of them.
+                let exact = octave >= BUCKET_BITS;
+                assert!(if exact { bucket(weight) == expected } else { bucket(weight) <= expected }, "weight {weight}");
+                assert!(weight < 2 || bucket(weight - 1) < bucket(weight), "weight {weight}");
             }
         }
     }
