@@ -256,8 +256,7 @@ fn draws_hang_on_seed_and_position_alone() {
     let language = ByteLanguage::new(&[]);
     let mut generation = start(&language, &sampling(9)).unwrap();
     let logits = noise(4, Position::new(0), language.size());
-    let mut drawn =
-        |generation: &mut Generation<'_>| generation.draw(&machine(), &mut logits.clone(), None).unwrap().token;
+    let drawn = |generation: &mut Generation<'_>| generation.draw(&machine(), &mut logits.clone(), None).unwrap().token;
     let first = drawn(&mut generation);
     assert_eq!(drawn(&mut generation), first, "a draw changes nothing");
     assert_eq!(generation.position(), Position::new(2));

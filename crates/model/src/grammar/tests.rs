@@ -182,7 +182,7 @@ fn json_mode_gives_objects() {
 fn blanks_between_json_tokens_are_bounded() {
     let language = language();
     let mut state = start(&language, &Grammar::Json).unwrap();
-    accept_text(&mut state, &language, "{");
+    accept_text(&mut state, &language, b"{");
     let blank = TokenId::new(u32::from(b' '));
     let mut blanks = 0;
     while state.mask().allows(blank) {
@@ -194,8 +194,8 @@ fn blanks_between_json_tokens_are_bounded() {
     assert_eq!(blanks, 61);
 }
 
-fn accept_text(state: &mut GrammarState, language: &ByteLanguage, text: &str) {
-    for token in language.encode(text.as_bytes()) {
+fn accept_text(state: &mut GrammarState, language: &ByteLanguage, text: &[u8]) {
+    for token in language.encode(text) {
         state.accept(token).unwrap();
         if !state.is_complete() {
             state.prepare().unwrap();
@@ -248,7 +248,39 @@ fn a_refused_token_changes_nothing() {
         assert_eq!(state.accept(token), Err(GrammarError::TokenRefused { token }));
     }
     assert_eq!(state.mask(), &before);
-    accept_text(&mut state, &language, "{\"a\": [1, 2.5e3, {\"b\": \"\u{20ac}\"}]}");
+    accept_text(&mut state, &language, "{\"a\": [1, 2.5e3, {\"b\": \"\u{20ac}\"}]}".as_bytes());
+}
+
+/// A token is allowed exactly where its bytes are, one after the other.
+#[test]
+fn masks_agree_with_single_bytes() {
+    let (language, bytes) = (language(), ByteLanguage::new(&[]));
+    let schema = json!({
+        "properties": { "name": { "type": "string", "maxLength": 9 }, "n": { "type": "number" } },
+        "required": ["name"],
+        "additionalProperties": { "type": "array", "items": { "type": ["boolean", "null", "string"] } },
+    });
+    let grammar = Grammar::JsonSchema(schema.to_string());
+    let text = "{\"name\": \"abc\u{e9}\u{20ac}\", \"n\": -12.5,\n  \"abc\": [true, null, \"\\n\\u0007  \"], \"\": []}";
+    let mut by_token = start(&language, &grammar).unwrap();
+    let mut by_byte = start(&bytes, &grammar).unwrap();
+    let mut counts = [0, 0];
+    for token in language.encode(text.as_bytes()) {
+        for candidate in (0..256).step_by(7).chain(256..256 + LONGER.len() as u32).map(TokenId::new) {
+            let mut walk = by_byte.clone();
+            let mut spelled = bytes.encode(language.printed(candidate)).into_iter();
+            let expected =
+                spelled.all(|byte| walk.accept(byte).is_ok() && (walk.is_complete() || walk.prepare().is_ok()));
+            assert_eq!(by_token.mask().allows(candidate), expected, "token {candidate} before token {token}");
+            counts[usize::from(expected)] += 1;
+        }
+        accept_text(&mut by_byte, &bytes, language.printed(token));
+        by_token.accept(token).unwrap();
+        if !by_token.is_complete() {
+            by_token.prepare().unwrap();
+        }
+    }
+    assert!(counts.iter().all(|&count| count > 200), "{counts:?} tokens refused and allowed");
 }
 
 #[test]
