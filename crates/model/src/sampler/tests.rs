@@ -1,4 +1,4 @@
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::num::NonZeroUsize;
 
@@ -46,7 +46,9 @@ fn seed(byte: u8) -> Seed {
 /// The logits that a draw leaves behind: penalties and bias applied.
 fn adjusted(sampling: &Sampling, prompt: &[u32], output: &[u32], logits: &[f32]) -> Vec<f32> {
     let mut sampler = Sampler::new(sampling, logits.len(), &tokens(prompt)).unwrap();
-    tokens(output).into_iter().for_each(|token| sampler.observe(token));
+    for token in tokens(output) {
+        sampler.observe(token);
+    }
     let mut logits = logits.to_vec();
     sampler.draw(&machine(), &mut logits, None, seed(0), Position::new(0)).unwrap();
     logits
@@ -420,7 +422,9 @@ proptest! {
         let allowed: Option<Vec<u32>> = allowed.map(|allowed| allowed.into_iter().collect());
         let mask = allowed.as_ref().map(|allowed| mask(logits.len(), allowed));
         let mut sampler = Sampler::new(&sampling, logits.len(), &tokens(&prompt)).unwrap();
-        tokens(&output).into_iter().for_each(|token| sampler.observe(token));
+        for token in tokens(&output) {
+sampler.observe(token);
+}
         let position = Position::new(position);
         let expected = reference(&sampling, &prompt, &output, &logits, allowed.as_deref(), draw_bits(seed(5), position));
         for isa in Isa::available() {
