@@ -10,6 +10,7 @@ mod kv;
 mod load;
 mod root;
 mod rotary;
+pub mod safetensors;
 pub mod sampler;
 pub mod template;
 pub mod tokenizer;

@@ -26,6 +26,7 @@ mod value;
 mod write;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
 
 pub use error::GgufError;
@@ -70,7 +71,7 @@ pub struct TensorInfo {
 }
 
 /// A parsed file: metadata by key and tensors in file order.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Gguf<'a> {
     bytes: &'a [u8],
     version: u32,
@@ -78,6 +79,16 @@ pub struct Gguf<'a> {
     tensors: Vec<TensorInfo>,
     /// Positions in `tensors`, sorted by name.
     by_name: Vec<u32>,
+}
+
+impl fmt::Debug for Gguf<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gguf")
+            .field("version", &self.version)
+            .field("metadata", &self.metadata)
+            .field("tensors", &self.tensors)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a> Gguf<'a> {

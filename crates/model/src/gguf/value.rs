@@ -1,5 +1,7 @@
 //! Metadata values, borrowed from the file.
 
+use std::fmt;
+
 use super::reader::Reader;
 use super::{ARRAY_DEPTH_MAX, ARRAY_LENGTH_MAX, GgufError, STRING_BYTES_MAX};
 
@@ -174,11 +176,17 @@ impl ElementKind {
 /// An array that lies in the file and is decoded when it is read.
 ///
 /// The bytes were walked once by the parser, so reading them again cannot fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Array<'a> {
     kind: ElementKind,
     len: usize,
     bytes: &'a [u8],
+}
+
+impl fmt::Debug for Array<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{:?}; {}]", self.kind, self.len)
+    }
 }
 
 impl<'a> Array<'a> {

@@ -98,3 +98,50 @@ fn mix(hash: u64, word: u64) -> u64 {
     let product = (hash.rotate_left(29) ^ word).wrapping_mul(SPREAD);
     (product ^ product >> 32).wrapping_mul(SPREAD_AGAIN)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_put_in_is_found() -> Result<(), TokenizerError> {
+        let words: Vec<String> = (0..10_000).map(|n| format!("word{n}")).collect();
+        let mut slots = Slots::new(words.len());
+        for (value, word) in words.iter().enumerate() {
+            let hash = hash_bytes(word.as_bytes());
+            assert_eq!(slots.insert(hash, value as u32, |other| words[other as usize] == *word)?, None);
+            assert_eq!(slots.insert(hash, 1 << 20, |other| words[other as usize] == *word)?, Some(value as u32));
+        }
+        for (value, word) in words.iter().enumerate() {
+            let found = slots.get(hash_bytes(word.as_bytes()), |other| words[other as usize] == *word);
+            assert_eq!(found, Some(value as u32));
+        }
+        assert_eq!(slots.get(hash_bytes(b"none"), |_| false), None);
+        Ok(())
+    }
+
+    /// Keys chosen to fall into one slot would make loading quadratic.
+    #[test]
+    fn colliding_keys_are_refused() {
+        let mut slots = Slots::new(1 << 16);
+        let error = (0..1 << 16).find_map(|value| slots.insert(42, value, |_| false).err());
+        assert!(matches!(error, Some(TokenizerError::Colliding { entries, .. }) if entries < 1_000), "{error:?}");
+    }
+
+    /// Small numbers, single bits and short strings spread well: the probes stay near what chance gives.
+    #[test]
+    fn ordinary_keys_spread() -> Result<(), TokenizerError> {
+        let mut pairs = Slots::new(1 << 16);
+        for n in 0..1_u32 << 16 {
+            pairs.insert(hash_pair(n & 255, n >> 8), n, |_| false)?;
+        }
+        let mut strings = Slots::new(1 << 16);
+        for n in 0..1_u32 << 16 {
+            strings.insert(hash_bytes(&n.to_le_bytes()[..2]), n, |_| false)?;
+        }
+        for slots in [pairs, strings] {
+            assert!(slots.probes < 2 * slots.entries, "{} probes", slots.probes);
+        }
+        Ok(())
+    }
+}

@@ -32,6 +32,8 @@ enum Stage {
     Runs { of: ClassSet, longest: usize },
     /// Runs of the characters of a class expression, after one white-space character if `spaced`.
     Set { of: &'static str, longest: usize, spaced: bool },
+    /// Three ASCII digits, never fewer.
+    AsciiTriples,
     /// White space at the very end of the piece.
     TrailingSpace,
 }
@@ -135,7 +137,6 @@ const DEEPSEEK3: Words = Words {
 
 const EACH_NUMBER: Stage = Stage::Runs { of: ClassSet::NUMBER, longest: 1 };
 const NEWLINE: Stage = Stage::Set { of: r"[\r\n]", longest: 1, spaced: false };
-const ASCII_TRIPLES: Stage = Stage::Set { of: "[0-9]", longest: 3, spaced: false };
 const DEEPSEEK_CJK: Stage =
     Stage::Set { of: r"[\x{4e00}-\x{9fa5}\x{800}-\x{4e00}\x{ac00}-\x{d7ff}]", longest: ANY_LENGTH, spaced: false };
 
@@ -153,12 +154,14 @@ fn stages(name: &str) -> Option<&'static [Stage]> {
             &[Stage::Words(QWEN2)]
         }
         "qwen35" => &[Stage::Words(QWEN35)],
-        "falcon" => &[Stage::Set { of: r"[\p{P}$+<=>\^~|`]", longest: ANY_LENGTH, spaced: false }, GPT2, ASCII_TRIPLES],
+        "falcon" => {
+            &[Stage::Set { of: r"[\p{P}$+<=>\^~|`]", longest: ANY_LENGTH, spaced: false }, GPT2, Stage::AsciiTriples]
+        }
         "default" => &[
             Stage::Set { of: r"[\p{P}$+<=>\^~|]", longest: ANY_LENGTH, spaced: false },
             GPT2,
             Stage::Runs { of: ClassSet::NUMBER, longest: ANY_LENGTH },
-            ASCII_TRIPLES,
+            Stage::AsciiTriples,
         ],
         "deepseek-coder" => &[
             NEWLINE,
@@ -263,6 +266,10 @@ impl Splitter {
                 after_space
                     .and_then(|space| run_end(text, at + space.len_utf8(), longest, contains))
                     .or_else(|| run_end(text, at, longest, contains))
+            }
+            Stage::AsciiTriples => {
+                let digits = text.as_bytes()[at..].first_chunk::<3>()?;
+                digits.iter().all(u8::is_ascii_digit).then_some(at + digits.len())
             }
             Stage::TrailingSpace => None,
         }
@@ -380,3 +387,6 @@ fn punctuated_letters_end(text: &str, at: usize) -> Option<usize> {
     text[at..].chars().next().filter(char::is_ascii_punctuation)?;
     run_end(text, at + 1, ANY_LENGTH, |c| c.is_ascii_alphabetic())
 }
+
+#[cfg(test)]
+mod tests;
