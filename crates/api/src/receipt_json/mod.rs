@@ -1,12 +1,13 @@
 //! Receipts with their evidence as JSON: the form that files, HTTP and the page carry.
 //!
 //! ```json
-//! { "version": 1, "id": "0x...", "receipt": { ... }, "signature": "0x...", "evidence": { ... } }
+//! { "version": 1, "id": "0x...", "receipt": { ... }, "signature": "0x...", "evidence": { ... }, "kept_by_client": { ... } }
 //! ```
 //!
 //! Digests, addresses, signatures and proofs are `0x` and hexadecimal digits; amounts and seeds are decimal strings, because
 //! JSON readers lose digits of large numbers; closed sets are words. The request's bytes are `request` when they are UTF-8,
-//! else `request_base64`. The prompt is a list of segments, each with its origin. `evidence` may be absent.
+//! else `request_base64`. The prompt is a list of segments, each with its origin. `evidence` and
+//! `kept_by_client` may be absent.
 //!
 //! `id` follows from the receipt and is there for readers. It is given back as [`Document::stated_id`] and not compared
 //! here: a receipt that somebody edited is for the court to refute, not for the reader to reject.
@@ -16,9 +17,11 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-use claim::{Evidence, ReceiptId, SignatureError, SignedReceipt};
+use claim::{ChoiceIndex, Evidence, ReceiptId, RequestHash, SignatureError, SignedReceipt};
 
-pub use wire::{EngineJson, EvidenceJson, PriceJson, PromptSegment, ReceiptJson, SeedProofJson, SignedReceiptJson};
+pub use wire::{
+    ClientRecordJson, EngineJson, EvidenceJson, PriceJson, PromptSegment, ReceiptJson, SeedProofJson, SignedReceiptJson,
+};
 
 /// The version of this form.
 pub const VERSION: u32 = 1;
@@ -34,8 +37,22 @@ pub struct Document {
     pub receipt: SignedReceipt,
     /// What the receipt's fields are recomputed from.
     pub evidence: Option<Evidence>,
+    /// What the client itself kept, in a document that it wrote.
+    pub kept_by_client: Option<ClientRecord>,
     /// The id that the document states.
     pub stated_id: ReceiptId,
+}
+
+/// A client's own memory of an answer, in a file that it keeps: what it asked and what it was shown until the host closed
+/// the answer with this receipt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientRecord {
+    /// Hash of the request that was sent.
+    pub request: RequestHash,
+    /// Which of the request's answers it is.
+    pub choice: ChoiceIndex,
+    /// The text that was shown.
+    pub text: String,
 }
 
 /// Why text is not a receipt document.
@@ -97,13 +114,20 @@ pub enum ReceiptJsonError {
 /// Writes a document.
 #[expect(clippy::missing_panics_doc, reason = "a struct with string keys always has a JSON form")]
 pub fn write(receipt: &SignedReceipt, evidence: Option<&Evidence>) -> String {
-    serde_json::to_string(&SignedReceiptJson::new(receipt, evidence)).expect("the form has string keys only")
+    serde_json::to_string(&SignedReceiptJson::new(receipt, evidence, None)).expect("the form has string keys only")
+}
+
+/// Writes a document as a client keeps it, with its own record.
+#[expect(clippy::missing_panics_doc, reason = "a struct with string keys always has a JSON form")]
+pub fn write_kept(receipt: &SignedReceipt, evidence: Option<&Evidence>, record: &ClientRecord) -> String {
+    let form = SignedReceiptJson::new(receipt, evidence, Some(record));
+    serde_json::to_string(&form).expect("the form has string keys only")
 }
 
 /// Writes a receipt without evidence as a JSON value, for embedding.
 #[expect(clippy::missing_panics_doc, reason = "a struct with string keys always has a JSON form")]
 pub fn to_value(receipt: &SignedReceipt) -> serde_json::Value {
-    serde_json::to_value(SignedReceiptJson::new(receipt, None)).expect("the form has string keys only")
+    serde_json::to_value(SignedReceiptJson::new(receipt, None, None)).expect("the form has string keys only")
 }
 
 /// Reads a document. Unknown fields are refused.

@@ -17,7 +17,7 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
-use super::{Document, ReceiptJsonError, VERSION};
+use super::{ClientRecord, Document, ReceiptJsonError, VERSION};
 
 /// A receipt with signature and, where known, evidence.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -36,6 +36,23 @@ pub struct SignedReceiptJson<'a> {
     /// What the receipt's fields are recomputed from.
     #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
     pub evidence: Option<EvidenceJson<'a>>,
+    /// What the client itself keeps; a server never sends it.
+    #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
+    pub kept_by_client: Option<ClientRecordJson<'a>>,
+}
+
+/// What a client remembers of an answer that it asked for.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClientRecordJson<'a> {
+    /// Hash of the request that was sent.
+    #[schema(value_type = String)]
+    pub request_hash: Text<Digest>,
+    /// Which answer to the request, from 0.
+    pub choice: u32,
+    /// The text that was shown.
+    #[schema(value_type = String)]
+    pub text: Cow<'a, str>,
 }
 
 /// What a host states about one answer.
@@ -193,13 +210,22 @@ pub enum SeedProofJson {
 
 impl<'a> SignedReceiptJson<'a> {
     /// The JSON form of a receipt.
-    pub fn new(signed: &SignedReceipt, evidence: Option<&'a Evidence>) -> Self {
+    pub fn new(
+        signed: &SignedReceipt,
+        evidence: Option<&'a Evidence>,
+        kept_by_client: Option<&'a ClientRecord>,
+    ) -> Self {
         Self {
             version: VERSION,
             id: Text(signed.id().get()),
             receipt: ReceiptJson::new(&signed.receipt),
             signature: Bytes(signed.signature.to_bytes()),
             evidence: evidence.map(EvidenceJson::new),
+            kept_by_client: kept_by_client.map(|record| ClientRecordJson {
+                request_hash: Text(record.request.get()),
+                choice: record.choice.get(),
+                text: Cow::Borrowed(&record.text),
+            }),
         }
     }
 
@@ -211,7 +237,22 @@ impl<'a> SignedReceiptJson<'a> {
         Ok(Document {
             receipt: SignedReceipt::new(receipt, Signature::from_bytes(&self.signature.0)?),
             evidence: self.evidence.map(EvidenceJson::into_evidence).transpose()?,
+            kept_by_client: self.kept_by_client.map(ClientRecordJson::into_record).transpose()?,
             stated_id: ReceiptId::new(self.id.0),
+        })
+    }
+}
+
+impl ClientRecordJson<'_> {
+    fn into_record(self) -> Result<ClientRecord, ReceiptJsonError> {
+        let (max, found) = (Evidence::TEXT_BYTES_MAX, self.text.len());
+        if found > max {
+            return Err(ReceiptJsonError::TooLong { field: "kept_by_client.text", max, found });
+        }
+        Ok(ClientRecord {
+            request: RequestHash::new(self.request_hash.0),
+            choice: ChoiceIndex::new(self.choice),
+            text: self.text.into_owned(),
         })
     }
 }

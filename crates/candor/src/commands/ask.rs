@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
-use api::receipt_json::{self, DOCUMENT_BYTES_MAX, Document};
+use api::receipt_json::{self, ClientRecord, DOCUMENT_BYTES_MAX, Document};
 use claim::{Digest, Endpoint, Nonce, ReceiptId, request_hash};
 use clap::Args;
 use reqwest::header::CONTENT_TYPE;
@@ -182,17 +182,21 @@ impl Asked {
         })
     }
 
-    /// Fetches the receipt and makes sure that it is signed for this request and this text.
-    async fn receipt(&self, gateway: &GatewayClient, answer: &Answer) -> anyhow::Result<Vec<u8>> {
+    /// Fetches the receipt, makes sure that it is signed for this request and this text, and adds what the client knows.
+    async fn receipt(&self, gateway: &GatewayClient, answer: &Answer) -> anyhow::Result<String> {
         let bytes = gateway.get(&format!("v1/receipts/{}", answer.receipt), DOCUMENT_BYTES_MAX).await?;
         let Document { receipt, evidence, .. } = receipt_json::read(&bytes).context("the receipt cannot be read")?;
-        let asked = request_hash(Endpoint::Chat, &self.body, self.nonce, None);
+        let request = request_hash(Endpoint::Chat, &self.body, self.nonce, None);
         ensure!(receipt.id() == answer.receipt, "the gateway sent another receipt than it named");
         receipt.verify().context("the receipt's signature is not its host's")?;
-        ensure!(receipt.receipt.request_hash == asked, "the receipt is for another request than the one that was sent");
+        ensure!(
+            receipt.receipt.request_hash == request,
+            "the receipt is for another request than the one that was sent"
+        );
         let text = evidence.as_ref().map(|evidence| evidence.text.as_str());
         ensure!(text == Some(answer.text.as_str()), "the receipt is for another text than the one that was shown");
-        Ok(bytes)
+        let record = ClientRecord { request, choice: receipt.receipt.choice, text: answer.text.clone() };
+        Ok(receipt_json::write_kept(&receipt, evidence.as_ref(), &record))
     }
 }
 

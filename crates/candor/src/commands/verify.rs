@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use api::receipt_json::{self, DOCUMENT_BYTES_MAX, Document};
 use claim::{Digest, Evidence, ModelRoot, ReceiptId, SignedReceipt};
 use clap::Args;
-use court::{Case, Known, Verdict};
+use court::{Case, ClientRecord, Ending, Known, Verdict};
 use host::catalogue::Entry;
 use host::fetch::Fetcher;
 use model::Model;
@@ -106,7 +106,7 @@ fn judge(context: &Context<'_>, options: &VerifyOptions, command: &Verify) -> an
             return Ok(Judged::Impossible { id: asked, reason: format!("the receipt cannot be read: {error:#}") });
         }
     };
-    let Document { receipt, evidence, .. } = document;
+    let Document { receipt, evidence, kept_by_client, .. } = document;
     let id = receipt.id();
     if let Some(asked) = asked.filter(|&asked| asked != id) {
         let reason = format!("the gateway sent the receipt {id} for {asked}");
@@ -122,14 +122,21 @@ fn judge(context: &Context<'_>, options: &VerifyOptions, command: &Verify) -> an
         Search::Found { model, expected } => (model, expected),
         Search::Missing { reason } => return Ok(Judged::Impossible { id: Some(id), reason }),
     };
+    // A gateway cannot know what this client kept: only a file of one's own may say so.
+    let client = kept_by_client.as_ref().filter(|_| asked.is_none()).map(client_record);
     let case = Case {
         signed: &receipt,
         evidence: &evidence,
-        known: Known { model_root, ..Known::default() },
+        known: Known { model_root, client, ..Known::default() },
         window: command.window.map(|window| (window.start, window.end)),
     };
     let verdict = bench.replay(&case, &model);
     Ok(Judged::Verdict { id, report: court::report(&case, &verdict, &model), verdict })
+}
+
+/// What `candor ask` kept beside the receipt: it waits for the end of an answer before it writes one.
+fn client_record(kept: &receipt_json::ClientRecord) -> ClientRecord<'_> {
+    ClientRecord { request: kept.request, choice: kept.choice, text: &kept.text, ending: Ending::Closed }
 }
 
 fn from_gateway(options: &VerifyOptions, id: ReceiptId) -> anyhow::Result<Vec<u8>> {
