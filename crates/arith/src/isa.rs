@@ -1,6 +1,8 @@
 //! Which instruction set runs the kernels.
 
 use crate::lanes::Kernel;
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+use crate::lanes::neon::Neon;
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::{avx2::Avx2, avx512::Avx512};
 
@@ -18,6 +20,10 @@ enum Set {
     Avx2Vnni(Avx2<true>),
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2<false>),
+    #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+    Neon(Neon<true>),
+    #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+    NeonBase(Neon<false>),
     Portable,
 }
 
@@ -41,6 +47,11 @@ impl Isa {
             all.extend(Avx2::detect().map(Set::Avx2Vnni));
             all.extend(Avx2::detect().map(Set::Avx2));
         }
+        #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+        {
+            all.extend(Neon::detect().map(Set::Neon));
+            all.extend(Neon::detect().map(Set::NeonBase));
+        }
         all.push(Set::Portable);
         all.into_iter().map(Self).collect()
     }
@@ -50,7 +61,7 @@ impl Isa {
         Self::available().into_iter().find(|isa| isa.name() == name)
     }
 
-    /// `avx512`, `avx2vnni`, `avx2`, `neon` or `portable`.
+    /// `avx512`, `avx2vnni`, `avx2`, `neon`, `neonbase` or `portable`.
     pub const fn name(self) -> &'static str {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
@@ -59,6 +70,10 @@ impl Isa {
             Set::Avx2Vnni(_) => "avx2vnni",
             #[cfg(target_arch = "x86_64")]
             Set::Avx2(_) => "avx2",
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Set::Neon(_) => "neon",
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Set::NeonBase(_) => "neonbase",
             Set::Portable => "portable",
         }
     }
@@ -72,6 +87,10 @@ impl Isa {
             Set::Avx2Vnni(lanes) => lanes.run(kernel),
             #[cfg(target_arch = "x86_64")]
             Set::Avx2(lanes) => lanes.run(kernel),
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Set::Neon(lanes) => lanes.run(kernel),
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Set::NeonBase(lanes) => lanes.run(kernel),
             Set::Portable => kernel.portable(),
         }
     }

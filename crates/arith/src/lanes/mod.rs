@@ -10,6 +10,9 @@ pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
 
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+pub(crate) mod neon;
+
 /// A computation that runs on any instruction set.
 pub(crate) trait Kernel {
     /// What it returns.

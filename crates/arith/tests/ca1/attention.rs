@@ -1,7 +1,7 @@
 //! Attention on every instruction set, against a second implementation over plain arrays.
 
 use crate::blocks::Random;
-use crate::{bits, machine};
+use crate::{bits, cases, machine};
 use arith::portable::{exp, vector_sum};
 use arith::{AttentionShape, Isa, KvFormat, KvPage, Machine, Query};
 use proptest::prelude::*;
@@ -100,7 +100,7 @@ fn shapes() -> impl Strategy<Value = AttentionShape> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(cases(40))]
 
     #[test]
     fn every_instruction_set_and_every_batch_equals_the_text(

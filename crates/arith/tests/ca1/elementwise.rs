@@ -1,7 +1,7 @@
 //! Norm, functions, rotation, sampling weights and maximum: every instruction set against plain expressions.
 
 use crate::blocks::Random;
-use crate::{bits, machine};
+use crate::{bits, cases, machine};
 use arith::portable::{self, gelu, silu, vector_sum};
 use arith::{ActivationKind, Isa, Machine, RopeStyle};
 use proptest::prelude::*;
@@ -12,7 +12,7 @@ fn machines() -> Vec<Machine> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(cases(32))]
 
     #[test]
     fn element_by_element(seed in any::<u64>(), n in prop_oneof![0usize..100, 20_000usize..20_100]) {

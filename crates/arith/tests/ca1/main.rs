@@ -9,6 +9,7 @@ mod elementwise;
 mod functions;
 mod pool;
 mod products;
+mod vectors;
 
 use std::num::NonZeroUsize;
 
@@ -20,4 +21,21 @@ fn machine(isa: Isa, threads: usize) -> Machine {
 
 fn bits(x: &[f32]) -> Vec<u32> {
     x.iter().map(|v| v.to_bits()).collect()
+}
+
+/// Whether the slow suite was asked for.
+fn slow() -> bool {
+    std::env::var("CANDOR_SLOW").is_ok_and(|v| v == "1")
+}
+
+/// Cases of a property test. Emulation is some thirty times slower, so it gets fewer, and the slow suite gets more.
+fn cases(n: u32) -> proptest::prelude::ProptestConfig {
+    let emulated = std::env::var("CANDOR_EMULATED").is_ok_and(|v| v == "1");
+    proptest::prelude::ProptestConfig::with_cases(if slow() {
+        20 * n
+    } else if emulated {
+        n.div_ceil(8)
+    } else {
+        n
+    })
 }

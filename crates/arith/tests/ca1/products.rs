@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use crate::blocks::{Random, product};
-use crate::{bits, machine};
+use crate::{bits, cases, machine};
 use arith::{Arena, Isa, Matrix, PackError, Pool, WeightType};
 use proptest::prelude::*;
 
@@ -13,7 +13,7 @@ fn cols(kind: WeightType, blocks: usize) -> usize {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(cases(24))]
 
     #[test]
     fn every_instruction_set_equals_the_table(
