@@ -211,12 +211,12 @@ impl<'a> Array<'a> {
     }
 
     /// The numbers in order, when the elements are `f32`.
-    pub fn f32s(&self) -> Option<impl ExactSizeIterator<Item = f32> + 'a> {
+    pub fn f32s(&self) -> Option<impl ExactSizeIterator<Item = f32> + use<'a>> {
         (self.kind == ElementKind::F32).then(|| self.words().map(f32::from_le_bytes))
     }
 
     /// The numbers in order, when the elements are `i32` or `u32` (the bits are kept).
-    pub fn i32s(&self) -> Option<impl ExactSizeIterator<Item = i32> + 'a> {
+    pub fn i32s(&self) -> Option<impl ExactSizeIterator<Item = i32> + use<'a>> {
         matches!(self.kind, ElementKind::I32 | ElementKind::U32).then(|| self.words().map(i32::from_le_bytes))
     }
 
@@ -226,7 +226,7 @@ impl<'a> Array<'a> {
     }
 
     /// Every element as a value, whatever its type.
-    pub fn values(&self) -> impl Iterator<Item = Value<'a>> {
+    pub fn values(&self) -> impl Iterator<Item = Value<'a>> + use<'a> {
         let mut reader = Reader::new(self.bytes);
         let (kind, mut left) = (self.kind, self.len);
         std::iter::from_fn(move || {
@@ -236,7 +236,7 @@ impl<'a> Array<'a> {
         })
     }
 
-    fn words(&self) -> impl ExactSizeIterator<Item = [u8; 4]> + 'a {
+    fn words(&self) -> impl ExactSizeIterator<Item = [u8; 4]> + use<'a> {
         self.bytes.as_chunks::<4>().0.iter().copied()
     }
 }

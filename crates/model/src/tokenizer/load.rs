@@ -197,8 +197,7 @@ impl Names {
         let (unknown, bos, eos) = (named(UNKNOWN, default(0))?, named(BOS, default(1))?, named(EOS, default(2))?);
         let ends = [eos, named(END_OF_TURN, None)?, named(END_OF_MESSAGE, None)?];
         let flag = |key: &str, default: bool| gguf.metadata(key).map_or(Some(default), Value::as_bool);
-        let whole_words = whole_words(gguf);
-        let add_bos = flag(ADD_BOS, pieces || whole_words)
+        let add_bos = flag(ADD_BOS, (pieces || whole_words(gguf)) && bos.is_some())
             .ok_or(TokenizerError::ElementType { key: ADD_BOS, expected: "a boolean" })?;
         let add_eos =
             flag(ADD_EOS, false).ok_or(TokenizerError::ElementType { key: ADD_EOS, expected: "a boolean" })?;
@@ -246,11 +245,13 @@ fn scored_pieces(
         let (expected, found) = (vocabulary.len(), scores.len());
         return Err(TokenizerError::LengthMismatch { key: SCORES, expected, found });
     }
-    let ranks: Result<Vec<u32>, _> =
-        scores.enumerate().map(|(token, score)| rank_of_score(token as u32, score)).collect();
+    let mut ranks = Vec::with_capacity(scores.len());
+    for (token, score) in scores.enumerate() {
+        ranks.push(rank_of_score(token as u32, score)?);
+    }
     let space_prefix = gguf.metadata(SPACE_PREFIX).map_or(Some(true), Value::as_bool);
     let space_prefix = space_prefix.ok_or(TokenizerError::ElementType { key: SPACE_PREFIX, expected: "a boolean" })?;
-    Ok(ScoredPieces { ranks: ranks?, byte_tokens, space_prefix })
+    Ok(ScoredPieces { ranks, byte_tokens, space_prefix })
 }
 
 /// The token for each byte: its own, else the unknown token, else none.

@@ -9,14 +9,14 @@ use super::TokenizerError;
 /// Marks a free slot; values are therefore below it.
 const FREE: u32 = u32::MAX;
 
-/// Probes per entry, on average, above which the keys were not chosen in good faith. At a load of one half, honest keys
-/// need about 1.5.
+/// Probes per entry, on average, above which the keys were not chosen in good faith. At a load of two thirds, honest
+/// keys need about 2.
 const PROBES_PER_ENTRY_MAX: u64 = 16;
 
 /// Entries up to which the average says nothing yet.
 const PROBES_SLACK: u64 = 4_096;
 
-/// The table. Linear probing at a load of at most one half; the size is a power of two.
+/// The table. Linear probing at a load of at most two thirds; the size is a power of two.
 #[derive(Debug, Clone)]
 pub(super) struct Slots {
     values: Vec<u32>,
@@ -27,7 +27,7 @@ pub(super) struct Slots {
 impl Slots {
     /// A table for at most `capacity` entries.
     pub(super) fn new(capacity: usize) -> Self {
-        let size = (capacity.max(1) * 2).next_power_of_two();
+        let size = (capacity + capacity / 2 + 1).next_power_of_two();
         Self { values: vec![FREE; size], entries: 0, probes: 0 }
     }
 

@@ -1,6 +1,8 @@
 //! What several tests of this crate need: shared files, and small vocabularies made on the spot.
 #![expect(dead_code, reason = "each test binary uses its own part of this module")]
 
+pub(crate) mod reference;
+
 use std::path::{Path, PathBuf};
 
 use model::gguf::{Gguf, GgufWriter, Metadata};

@@ -1,0 +1,215 @@
+//! Tokens equal those of the reference tokenizers: llama.cpp's vectors, the `tokenizers` crate, and pinned tokens of a
+//! megabyte of mixed scripts.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "support/mixed.rs"]
+mod mixed;
+mod support;
+
+use std::path::Path;
+
+use claim::TokenId;
+use model::gguf::Gguf;
+use model::tokenizer::{Special, Tokenizer};
+use sha2::{Digest, Sha256};
+use support::reference::{gguf_of_gpt2_files, gguf_of_tokenizer_json};
+use tokenizers::models::bpe::BPE;
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+
+fn load(path: &Path) -> Tokenizer {
+    let bytes = std::fs::read(path).unwrap();
+    Tokenizer::from_gguf(&Gguf::parse(&bytes).unwrap()).unwrap()
+}
+
+fn ids(tokens: &[TokenId]) -> Vec<u32> {
+    tokens.iter().map(|token| token.get()).collect()
+}
+
+/// The strings of a llama.cpp vector file and their tokens.
+fn vectors(folder: &Path, name: &str) -> Vec<(String, Vec<u32>)> {
+    let inputs = std::fs::read_to_string(folder.join(format!("ggml-vocab-{name}.gguf.inp"))).unwrap();
+    let outputs = std::fs::read_to_string(folder.join(format!("ggml-vocab-{name}.gguf.out"))).unwrap();
+    let inputs = inputs.split("\n__ggml_vocab_test__\n");
+    let outputs = outputs.lines().map(|line| line.split_whitespace().map(|id| id.parse().unwrap()).collect());
+    inputs.map(str::to_owned).zip(outputs).collect()
+}
+
+fn check_vectors(vocabulary: &Path, folder: &Path, name: &str) {
+    let tokenizer = load(vocabulary);
+    let cases = vectors(folder, name);
+    assert!(cases.len() >= 40, "{name} has {} vectors", cases.len());
+    for (text, expected) in &cases {
+        assert_eq!(ids(&tokenizer.encode(text, Special::Text)), *expected, "{name}: {text:?}");
+    }
+}
+
+#[test]
+fn llama_cpp_vectors() {
+    let Some(shared) = support::shared() else { return };
+    let folder = shared.join("tokenizers/llama.cpp-vectors");
+    for name in ["gpt-2", "phi-3"] {
+        check_vectors(&folder.join(format!("ggml-vocab-{name}.gguf")), &folder, name);
+    }
+    // The vocabularies of Phi-3 and Llama 2 differ in special tokens only; the strings have none.
+    check_vectors(&folder.join("ggml-vocab-phi-3.gguf"), &folder, "llama-spm");
+}
+
+/// The vocabularies of the other families lie in llama.cpp's own sources (`models/ggml-vocab-*.gguf` of the source
+/// distribution of `PyPI`'s llama-cpp-python 0.3.36).
+#[test]
+fn llama_cpp_vectors_of_other_families() {
+    let Some(shared) = support::shared() else { return };
+    let folder = shared.join("tokenizers/llama.cpp-vectors");
+    let names = [
+        "llama-bpe",
+        "llama-spm",
+        "qwen2",
+        "qwen35",
+        "command-r",
+        "starcoder",
+        "refact",
+        "falcon",
+        "mpt",
+        "deepseek-coder",
+        "deepseek-llm",
+    ];
+    for name in names {
+        if let Some(vocabulary) = support::peer(&format!("tokenizers/ggml-vocab-{name}.gguf")) {
+            check_vectors(&vocabulary, &folder, name);
+        }
+    }
+}
+
+/// The vectors of two families again, with the vocabulary of a `tokenizer.json`.
+#[test]
+fn llama_cpp_vectors_with_hugging_face_vocabularies() {
+    let Some(shared) = support::shared() else { return };
+    let folder = shared.join("tokenizers/llama.cpp-vectors");
+    for (name, peer, pre) in [("llama-bpe", "llama3", "llama-bpe"), ("qwen2", "qwen2_5", "qwen2")] {
+        let Some(json) = support::peer(&format!("tokenizers/{peer}/tokenizer.json")) else { continue };
+        let tokenizer = support::tokenizer(&gguf_of_tokenizer_json(&json, pre));
+        for (text, expected) in vectors(&folder, name) {
+            assert_eq!(ids(&tokenizer.encode(&text, Special::Text)), expected, "{name}: {text:?}");
+        }
+    }
+}
+
+fn mixed_text() -> Option<String> {
+    let prose = std::fs::read_to_string(support::shared()?.join("text/tinyshakespeare.txt")).unwrap();
+    let text = mixed::mixed_text(&prose, 1_000_000);
+    assert_eq!(
+        sha256(text.as_bytes()),
+        "415e12dcfdba988032765297b9e6b01027d779c06d33957ee92b5ae6189edb02",
+        "the text itself has changed"
+    );
+    Some(text)
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+/// Compares with the reference line by line, so that a difference shows where it is, and once over the whole.
+fn check_mixed(name: &str, ours: &Tokenizer, reference: &tokenizers::Tokenizer, text: &str) {
+    let expected = |text: &str| reference.encode(text, false).unwrap().get_ids().to_vec();
+    for line in text.split_inclusive('\n') {
+        assert_eq!(ids(&ours.encode(line, Special::Parse)), expected(line), "{name}: {line:?}");
+    }
+    assert!(ids(&ours.encode(text, Special::Parse)) == expected(text), "{name}: the whole differs from its lines");
+}
+
+#[test]
+fn gpt2_equals_the_tokenizers_crate() {
+    let (Some(shared), Some(text)) = (support::shared(), mixed_text()) else { return };
+    let folder = shared.join("tokenizers/gpt2");
+    let (vocabulary, merges) = (folder.join("vocab.json"), folder.join("merges.txt"));
+    let ours = support::tokenizer(&gguf_of_gpt2_files(&vocabulary, &merges));
+    let model = BPE::from_file(vocabulary.to_str().unwrap(), merges.to_str().unwrap()).build().unwrap();
+    let mut reference = tokenizers::Tokenizer::new(model);
+    reference.with_pre_tokenizer(Some(ByteLevel::default().add_prefix_space(false)));
+    check_mixed("gpt-2", &ours, &reference, &text);
+}
+
+#[test]
+fn minimind_equals_the_tokenizers_crate() {
+    let (Some(shared), Some(text)) = (support::shared(), mixed_text()) else { return };
+    let ours = load(&shared.join("models/minimind2-small.Q8_0.gguf"));
+    let json = shared.join("tokenizers/minimind2-small/tokenizer.json");
+    let reference = tokenizers::Tokenizer::from_file(json).unwrap();
+    let text = format!("<|im_start|>user\n{text}<|im_end|>\n");
+    check_mixed("minimind2", &ours, &reference, &text);
+}
+
+#[test]
+fn llama3_equals_the_tokenizers_crate() {
+    check_peer("llama3", "llama-bpe", "<|start_header_id|>user<|end_header_id|>");
+}
+
+/// Qwen's own tokenizer normalises text to NFC first, which a GGUF file does not tell and llama.cpp leaves out too. The
+/// text is normalised here, and the rest compared.
+#[test]
+fn qwen2_equals_the_tokenizers_crate_on_normalised_text() {
+    check_peer("qwen2_5", "qwen2", "<|im_start|>user\n");
+}
+
+fn check_peer(peer: &str, pre: &str, marker: &str) {
+    let (Some(json), Some(text)) = (support::peer(&format!("tokenizers/{peer}/tokenizer.json")), mixed_text()) else {
+        return;
+    };
+    let ours = support::tokenizer(&gguf_of_tokenizer_json(&json, pre));
+    let reference = tokenizers::Tokenizer::from_file(json).unwrap();
+    let text = match reference.get_normalizer() {
+        None => text,
+        Some(normalizer) => {
+            let mut normalized = tokenizers::NormalizedString::from(text);
+            tokenizers::Normalizer::normalize(normalizer, &mut normalized).unwrap();
+            normalized.get().to_owned()
+        }
+    };
+    check_mixed(peer, &ours, &reference, &(marker.to_owned() + &text));
+}
+
+/// The prompts of real models, as llama.cpp tokenised them.
+#[test]
+fn prompts_of_real_models() {
+    let Some(shared) = support::shared() else { return };
+    let models = [
+        ("minimind2-small.Q8_0", Some(shared.join("models/minimind2-small.Q8_0.gguf"))),
+        ("stories260K.F32", Some(shared.join("models/stories260K.F32.gguf"))),
+        ("smollm2-135m-instruct.Q4_1", support::cached_model("smollm2-135m-instruct-q4_1.gguf")),
+        ("tinyllama-1.1b-chat.IQ2_XXS", support::cached_model("tinyllama-1.1b-chat-q4_k_m.gguf")),
+    ];
+    for (name, model) in models {
+        let Some(model) = model else { continue };
+        let tokenizer = load(&model);
+        let vectors = std::fs::read(shared.join(format!("vectors/inference/{name}.json"))).unwrap();
+        let vectors: serde_json::Value = serde_json::from_slice(&vectors).unwrap();
+        for case in vectors["cases"].as_array().unwrap() {
+            let parse = case["special_tokens_parsed"].as_bool().unwrap();
+            let special = if parse { Special::Parse } else { Special::Text };
+            let mut tokens = tokenizer.encode(case["prompt"].as_str().unwrap(), special);
+            if case["bos_prepended"] == true {
+                tokens.insert(0, tokenizer.bos().unwrap());
+            }
+            let expected: Vec<u64> =
+                case["prompt_tokens"].as_array().unwrap().iter().flat_map(|id| id.as_u64()).collect();
+            assert_eq!(tokens.iter().map(|token| u64::from(token.get())).collect::<Vec<_>>(), expected, "{name}");
+        }
+    }
+}
+
+/// Hashes of the tokens that llama.cpp gives for the mixed text; see `vectors/llama_cpp_tokens.mjs`.
+#[test]
+fn mixed_text_equals_llama_cpp() {
+    let Some(text) = mixed_text() else { return };
+    let models = [
+        ("smollm2-135m-instruct-q4_1.gguf", "51eeef7f8fcf66c65587d9f5430be1229e74a8e4308f1224c564f7639dc87591"),
+        ("tinyllama-1.1b-chat-q4_k_m.gguf", "09f9d92306e834a3adf1607e8b1e551200ae47721bac8a29d531c2fe9574f5d4"),
+    ];
+    for (name, expected) in models {
+        let Some(model) = support::cached_model(name) else { continue };
+        let tokens = load(&model).encode(&text, Special::Text);
+        let bytes: Vec<u8> = tokens.iter().flat_map(|token| token.get().to_le_bytes()).collect();
+        assert_eq!(sha256(&bytes), expected, "{name}: {} tokens", tokens.len());
+    }
+}
