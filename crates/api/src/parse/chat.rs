@@ -8,7 +8,7 @@ use super::{Nesting, controls, format, include_usage, n, refuse, seed, token_lim
 use crate::error::ApiError;
 use crate::fields::{self, Fields};
 use crate::limits;
-use crate::request::{Format, Prompts, Request};
+use crate::request::{Controls, Format, Prompts, Request};
 
 const UNSUPPORTED: &[(&str, &str)] = &[
     ("functions", "send 'tools' instead"),
@@ -23,9 +23,9 @@ pub(super) fn parse(fields: Fields<'_>) -> Result<Request, ApiError> {
     let model = fields.need_text("model", limits::MODEL_BYTES_MAX)?.to_owned();
     let prompts = Prompts::Chat(messages(fields)?);
     let (tools, tool_choice) = tools::parse(fields, Nesting::Nested)?;
-    let mut controls = controls(fields)?;
     let newer = token_limit(fields, "max_completion_tokens", 1)?;
-    controls.max_tokens = newer.or(token_limit(fields, "max_tokens", 1)?);
+    let max_tokens = newer.or(token_limit(fields, "max_tokens", 1)?);
+    let controls = Controls { max_tokens, ..controls(fields)? };
     Ok(Request {
         endpoint: Endpoint::Chat,
         model,

@@ -7,7 +7,7 @@ use super::{controls, include_usage, n, refuse, seed, token_limit};
 use crate::error::ApiError;
 use crate::fields::{self, Fields};
 use crate::limits;
-use crate::request::{Format, Prompts, Request, ToolChoice};
+use crate::request::{Controls, Format, Prompts, Request, ToolChoice};
 
 const UNSUPPORTED: &[(&str, &str)] = &[("suffix", "the models here continue text and do not fill gaps")];
 
@@ -15,8 +15,8 @@ pub(super) fn parse(fields: Fields<'_>) -> Result<Request, ApiError> {
     refuse(fields, UNSUPPORTED)?;
     let model = fields.need_text("model", limits::MODEL_BYTES_MAX)?.to_owned();
     let prompts = prompts(fields.need("prompt")?)?;
-    let mut controls = controls(fields)?;
-    controls.max_tokens = Some(token_limit(fields, "max_tokens", 0)?.unwrap_or(limits::COMPLETION_TOKENS_DEFAULT));
+    let max_tokens = token_limit(fields, "max_tokens", 0)?.unwrap_or(limits::COMPLETION_TOKENS_DEFAULT);
+    let controls = Controls { max_tokens: Some(max_tokens), ..controls(fields)? };
     let n = n(fields)?;
     best_of(fields, n)?;
     Ok(Request {

@@ -8,7 +8,7 @@ use super::{Nesting, chat, controls, format, refuse, seed, token_limit, tools};
 use crate::error::ApiError;
 use crate::fields::{self, Fields};
 use crate::limits;
-use crate::request::{Format, Prompts, Request};
+use crate::request::{Controls, Format, Prompts, Request};
 
 const UNSUPPORTED: &[(&str, &str)] = &[
     ("previous_response_id", "responses are not kept here, send the whole conversation as 'input'"),
@@ -22,8 +22,8 @@ pub(super) fn parse(fields: Fields<'_>) -> Result<Request, ApiError> {
     let model = fields.need_text("model", limits::MODEL_BYTES_MAX)?.to_owned();
     let instructions = fields.text("instructions", limits::BODY_BYTES_MAX)?;
     let (tools, tool_choice) = tools::parse(fields, Nesting::Flat)?;
-    let mut controls = controls(fields)?;
-    controls.max_tokens = token_limit(fields, "max_output_tokens", 1)?;
+    let max_tokens = token_limit(fields, "max_output_tokens", 1)?;
+    let controls = Controls { max_tokens, ..controls(fields)? };
     Ok(Request {
         endpoint: Endpoint::Responses,
         model,
@@ -62,7 +62,11 @@ fn metadata(fields: Fields<'_>) -> Result<Option<Value>, ApiError> {
 fn logprobs(fields: Fields<'_>) -> Result<Option<u32>, ApiError> {
     let top = fields.integer("top_logprobs", 0, u64::from(limits::TOP_LOGPROBS_MAX))?;
     let include = fields.list("include", limits::PARTS_MAX)?.unwrap_or_default();
-    let wanted = include.iter().any(|entry| entry.as_str() == Some("message.output_text.logprobs"));
+    let mut wanted = false;
+    for (index, entry) in include.iter().enumerate() {
+        let entry = fields::text(entry, || format!("include[{index}]"), limits::MODEL_BYTES_MAX)?;
+        wanted |= entry == "message.output_text.logprobs";
+    }
     Ok(wanted.then(|| top.unwrap_or(0) as u32))
 }
 

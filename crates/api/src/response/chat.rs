@@ -177,6 +177,10 @@ pub struct Delta<'a> {
     /// Text to append.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content: Option<&'a str>,
+    /// Null in the first chunk and absent later: this server has no second channel for refusals.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub refusal: Option<Option<&'a str>>,
     /// Functions called; each arrives whole.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<WireToolCall>,

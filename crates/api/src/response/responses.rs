@@ -144,13 +144,22 @@ pub struct ResponseUsage {
     /// Tokens read.
     pub input_tokens: u64,
     /// What the input tokens were.
-    pub input_tokens_details: super::PromptTokensDetails,
+    pub input_tokens_details: InputTokensDetails,
     /// Tokens drawn.
     pub output_tokens: u64,
     /// What the output tokens were.
     pub output_tokens_details: OutputTokensDetails,
     /// Both together.
     pub total_tokens: u64,
+}
+
+/// What the input tokens were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct InputTokensDetails {
+    /// Input tokens whose state was at hand from an earlier request.
+    pub cached_tokens: u64,
+    /// Always 0: this server keeps states without counting them.
+    pub cache_write_tokens: u64,
 }
 
 /// What the output tokens were.
@@ -164,7 +173,10 @@ impl From<super::Usage> for ResponseUsage {
     fn from(usage: super::Usage) -> Self {
         Self {
             input_tokens: usage.prompt_tokens,
-            input_tokens_details: usage.prompt_tokens_details,
+            input_tokens_details: InputTokensDetails {
+                cached_tokens: usage.prompt_tokens_details.cached_tokens,
+                cache_write_tokens: 0,
+            },
             output_tokens: usage.completion_tokens,
             output_tokens_details: OutputTokensDetails { reasoning_tokens: 0 },
             total_tokens: usage.total_tokens,

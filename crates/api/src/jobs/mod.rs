@@ -2,6 +2,9 @@
 //!
 //! The host computes it to answer and the court to check, so it hangs on nothing but its arguments.
 
+#[cfg(test)]
+mod tests;
+
 use claim::{ChoiceIndex, Grammar, Origin, PromptToken, Sampling, TokenCount, TokenId, UnixMillis};
 use model::template::{ChatTemplate, Message, Rendered, Role, TemplateError, prompt_tokens, raw_tokens};
 use model::tokenizer::Tokenizer;
