@@ -59,7 +59,9 @@ impl GgufWriter {
         for (name, dims, kind, bytes) in &self.tensors {
             write_text(&mut out, name);
             out.extend((dims.len() as u32).to_le_bytes());
-            dims.iter().for_each(|dim| out.extend(dim.to_le_bytes()));
+            for dim in dims {
+                out.extend(dim.to_le_bytes());
+            }
             out.extend(kind.to_le_bytes());
             out.extend((offset as u64).to_le_bytes());
             offset += bytes.len().next_multiple_of(ALIGNMENT);
