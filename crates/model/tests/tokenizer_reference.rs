@@ -72,6 +72,7 @@ fn llama_cpp_vectors_of_other_families() {
         "mpt",
         "deepseek-coder",
         "deepseek-llm",
+        "gemma-4",
     ];
     for name in names {
         if let Some(vocabulary) = support::peer(&format!("tokenizers/ggml-vocab-{name}.gguf")) {
@@ -199,16 +200,38 @@ fn prompts_of_real_models() {
 }
 
 /// Hashes of the tokens that llama.cpp gives for the mixed text; see `vectors/llama_cpp_tokens.mjs`.
+///
+/// `DeepSeek` LLM is left out: where white space other than ASCII's stands before its words, llama.cpp's engine differs
+/// in three tokens of 701,470 from the published expressions, which `tokenizer/split/tests.rs` compares with.
 #[test]
 fn mixed_text_equals_llama_cpp() {
-    let Some(text) = mixed_text() else { return };
     let models = [
         ("smollm2-135m-instruct-q4_1.gguf", "51eeef7f8fcf66c65587d9f5430be1229e74a8e4308f1224c564f7639dc87591"),
         ("tinyllama-1.1b-chat-q4_k_m.gguf", "09f9d92306e834a3adf1607e8b1e551200ae47721bac8a29d531c2fe9574f5d4"),
     ];
-    for (name, expected) in models {
-        let Some(model) = support::cached_model(name) else { continue };
-        let tokens = load(&model).encode(&text, Special::Text);
+    let vocabularies = [
+        ("aquila", "409ec246c0216f2834677c497074c4d18078b77eea870e6e187b12f17bf57e13"),
+        ("gpt-neox", "9650094615c969c38f2def59f37da671fe75ff540633e0573ec9f940945e87a8"),
+        ("llama-bpe", "68f7c258977d3f4da85c0935f41cba8be39f052c56b40b104f2773ab6ab1789f"),
+        ("qwen2", "7d34f8f03654073d00b76d1944da6932589b79d26060423fa6f02cf5a852b8f5"),
+        ("qwen35", "22f8d1991c1e81e1335bc7b206e506b4ca15d54dd0690934e13043d3be51d9df"),
+        ("command-r", "04ebbf5f89e074c273cab4a6f724c4c75058dcdafa44636e7dc30be62f3a9354"),
+        ("starcoder", "2c7b228b33e2aa3f1bc72984a43105d62e23cd8f35f354f99d4f62eb60a47d96"),
+        ("refact", "2f7864d72c7489e4a0c45ae9be6230408c23682382477a93ce2a54744546fa2b"),
+        ("falcon", "b2e970b5b53aeda71c5a34895c7fabbcb12de837ab7c0c965ee36f2b69203fe2"),
+        ("mpt", "be6aff0a406c3b5b38278189176ac8878462ec6fa9afe06199b6da2c2377e0a0"),
+        ("deepseek-coder", "94b7e2dea7386c59924afc3dfc54eeb73b0811d388ac07eeac9e36de920b7c0e"),
+        ("nomic-bert-moe", "8261bd9ddddb0102a14fd45d771395c980cfb4cc09966e057fbcbd1d252439ae"),
+        ("gemma-4", "b88ad3fb97b74bf6a3eff178cda39c7977a8f1b5551a4dfa3828ea10201a550c"),
+        ("baichuan", "ab5324ffdc00343ffe43e16024c1c4abdeca1eb1218d8044f8d131449f8d3869"),
+    ];
+    let models = models.map(|(name, expected)| (name, support::cached_model(name), expected));
+    let vocabularies = vocabularies
+        .map(|(name, expected)| (name, support::peer(&format!("tokenizers/ggml-vocab-{name}.gguf")), expected));
+    let Some(text) = mixed_text() else { return };
+    for (name, file, expected) in models.into_iter().chain(vocabularies) {
+        let Some(file) = file else { continue };
+        let tokens = load(&file).encode(&text, Special::Text);
         let bytes: Vec<u8> = tokens.iter().flat_map(|token| token.get().to_le_bytes()).collect();
         assert_eq!(sha256(&bytes), expected, "{name}: {} tokens", tokens.len());
     }

@@ -10,7 +10,7 @@ pub enum TokenizerError {
     #[error(transparent)]
     Gguf(#[from] GgufError),
     /// `tokenizer.ggml.model` names an algorithm that is not built in.
-    #[error("tokenizer model {found:?} is not supported, expected one of gpt2, llama, gemma, t5")]
+    #[error("tokenizer model {found:?} is not supported, expected one of gpt2, gemma4, llama, t5")]
     UnknownModel {
         /// The name in the file.
         found: String,
@@ -101,6 +101,12 @@ pub enum TokenizerError {
     MissingByte {
         /// The byte.
         byte: u8,
+    },
+    /// A unigram vocabulary needs a token for what no piece covers.
+    #[error("{key} is missing, and this kind of vocabulary needs it")]
+    MissingUnknown {
+        /// The key that should name the token.
+        key: &'static str,
     },
     /// A merge is not two words with a space between.
     #[error("merge {index} is not a pair of tokens")]

@@ -3,10 +3,13 @@
 use claim::TokenId;
 
 use super::bytes::{BytePairs, Merges, read_byte_level};
+use super::characters::CharacterPairs;
+use super::charsmap::CharsMap;
 use super::merge::NO_TOKEN;
 use super::pieces::{ScoredPieces, WRITTEN_SPACE, rank_of_score};
 use super::specials::Specials;
 use super::split::Splitter;
+use super::unigram::{Normaliser, Unigram};
 use super::vocabulary::{Kind, Vocabulary};
 use super::{Encoder, Tokenizer, TokenizerError};
 use crate::gguf::{Gguf, Strings, Value};
@@ -23,6 +26,8 @@ const UNKNOWN: &str = "tokenizer.ggml.unknown_token_id";
 const ADD_BOS: &str = "tokenizer.ggml.add_bos_token";
 const ADD_EOS: &str = "tokenizer.ggml.add_eos_token";
 const SPACE_PREFIX: &str = "tokenizer.ggml.add_space_prefix";
+const MERGE_SPACES: &str = "tokenizer.ggml.remove_extra_whitespaces";
+const CHARS_MAP: &str = "tokenizer.ggml.precompiled_charsmap";
 
 /// Tokens that end an answer by their name. Most files name one such token, but chat models end a turn with another
 /// than the one that ends a text; the names are those that llama.cpp recognises.
@@ -51,8 +56,26 @@ const END_NAMES: [&str; 19] = [
 /// The algorithms, as `tokenizer.ggml.model` names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Algorithm {
+    /// Byte-pair encoding over bytes.
     Bytes,
+    /// Byte-pair encoding over characters.
+    Characters,
+    /// Pieces joined by score.
     Pieces,
+    /// Pieces chosen by the sum of their scores.
+    Unigram,
+}
+
+impl Algorithm {
+    fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "gpt2" => Self::Bytes,
+            "gemma4" => Self::Characters,
+            "llama" => Self::Pieces,
+            "t5" => Self::Unigram,
+            _ => return None,
+        })
+    }
 }
 
 /// What the file says about every token.
@@ -68,19 +91,12 @@ impl Tokenizer {
     /// [`TokenizerError`] when a key is missing or wrong, the algorithm is unknown, or the vocabulary contradicts
     /// itself.
     pub fn from_gguf(gguf: &Gguf<'_>) -> Result<Self, TokenizerError> {
-        let algorithm = match gguf.str("tokenizer.ggml.model")? {
-            "gpt2" => Algorithm::Bytes,
-            "llama" => Algorithm::Pieces,
-            found => return Err(TokenizerError::UnknownModel { found: found.to_owned() }),
-        };
+        let name = gguf.str("tokenizer.ggml.model")?;
+        let algorithm = Algorithm::of(name).ok_or_else(|| TokenizerError::UnknownModel { found: name.to_owned() })?;
         let entries = Entries::read(gguf)?;
         let vocabulary = entries.vocabulary(algorithm)?;
         let names = Names::read(gguf, algorithm, vocabulary.len())?;
-        let byte_tokens = byte_tokens(&entries, &vocabulary, algorithm, names.unknown)?;
-        let encoder = match algorithm {
-            Algorithm::Bytes => Encoder::Bytes(Box::new(byte_pairs(gguf, &vocabulary, byte_tokens)?)),
-            Algorithm::Pieces => Encoder::Pieces(scored_pieces(gguf, &vocabulary, byte_tokens)?),
-        };
+        let encoder = encoder(gguf, algorithm, &entries, &vocabulary, names.unknown)?;
         let mut ends: Vec<TokenId> = entries.end_tokens().chain(names.ends.iter().copied()).collect();
         ends.sort_unstable();
         ends.dedup();
@@ -148,7 +164,8 @@ impl<'a> Entries<'a> {
                     }
                     readable
                 }
-                (Kind::Normal | Kind::Unused, Algorithm::Pieces) => {
+                (Kind::Normal, Algorithm::Characters)
+                | (Kind::Normal | Kind::Unused, Algorithm::Pieces | Algorithm::Unigram) => {
                     read_spaces(written, &mut bytes);
                     true
                 }
@@ -191,16 +208,17 @@ impl Names {
             }
             Ok(Some(TokenId::new(found)))
         };
-        // SentencePiece numbers its unknown, start and end tokens so, and old files rely on it.
-        let pieces = algorithm == Algorithm::Pieces;
-        let default = |token| pieces.then_some(token);
-        let (unknown, bos, eos) = (named(UNKNOWN, default(0))?, named(BOS, default(1))?, named(EOS, default(2))?);
+        // SentencePiece and T5 number their unknown, start and end tokens so, and old files rely on it.
+        let [unknown, bos, eos] = match algorithm {
+            Algorithm::Pieces => [Some(0), Some(1), Some(2)],
+            Algorithm::Unigram => [Some(2), None, Some(1)],
+            Algorithm::Bytes | Algorithm::Characters => [None; 3],
+        };
+        let (unknown, bos, eos) = (named(UNKNOWN, unknown)?, named(BOS, bos)?, named(EOS, eos)?);
         let ends = [eos, named(END_OF_TURN, None)?, named(END_OF_MESSAGE, None)?];
-        let flag = |key: &str, default: bool| gguf.metadata(key).map_or(Some(default), Value::as_bool);
-        let add_bos = flag(ADD_BOS, (pieces || whole_words(gguf)) && bos.is_some())
-            .ok_or(TokenizerError::ElementType { key: ADD_BOS, expected: "a boolean" })?;
-        let add_eos =
-            flag(ADD_EOS, false).ok_or(TokenizerError::ElementType { key: ADD_EOS, expected: "a boolean" })?;
+        let adds_bos = matches!(algorithm, Algorithm::Pieces | Algorithm::Characters) || whole_words(gguf);
+        let add_bos = boolean(gguf, ADD_BOS, adds_bos && bos.is_some())?;
+        let add_eos = boolean(gguf, ADD_EOS, false)?;
         for (wanted, token, flag, key) in [(add_bos, bos, ADD_BOS, BOS), (add_eos, eos, ADD_EOS, EOS)] {
             if wanted && token.is_none() {
                 return Err(TokenizerError::MissingSpecial { flag, key });
@@ -222,36 +240,102 @@ fn pre_tokenizer<'a>(gguf: &Gguf<'a>) -> &'a str {
     gguf.metadata("tokenizer.ggml.pre").and_then(Value::as_str).unwrap_or("default")
 }
 
-fn byte_pairs(
+fn encoder(
     gguf: &Gguf<'_>,
+    algorithm: Algorithm,
+    entries: &Entries<'_>,
     vocabulary: &Vocabulary,
-    byte_tokens: Box<[u32; 256]>,
-) -> Result<BytePairs, TokenizerError> {
-    let splitter = Splitter::named(pre_tokenizer(gguf))?;
-    let entries = gguf.array(MERGES)?.strings();
-    let entries = entries.ok_or(TokenizerError::ElementType { key: MERGES, expected: "strings" })?;
-    let merges = Merges::new(entries, vocabulary, read_byte_level)?;
-    Ok(BytePairs { splitter, merges, byte_tokens, whole_words: whole_words(gguf) })
+    unknown: Option<TokenId>,
+) -> Result<Encoder, TokenizerError> {
+    let byte_tokens = || byte_tokens(entries, vocabulary, algorithm, unknown);
+    Ok(match algorithm {
+        Algorithm::Bytes => Encoder::Bytes(Box::new(BytePairs {
+            splitter: Splitter::named(pre_tokenizer(gguf))?,
+            merges: merges(gguf, vocabulary, read_byte_level)?,
+            byte_tokens: byte_tokens()?,
+            whole_words: whole_words(gguf),
+        })),
+        Algorithm::Characters => {
+            let read = |written: &[u8], bytes: &mut Vec<u8>| {
+                read_spaces(written, bytes);
+                true
+            };
+            Encoder::Characters(CharacterPairs { merges: merges(gguf, vocabulary, read)?, byte_tokens: byte_tokens()? })
+        }
+        Algorithm::Pieces => {
+            let scores = scores(gguf, vocabulary)?.enumerate();
+            let mut ranks = Vec::with_capacity(scores.len());
+            for (token, score) in scores {
+                ranks.push(rank_of_score(token as u32, score)?);
+            }
+            let space_prefix = boolean(gguf, SPACE_PREFIX, true)?;
+            let by_word = ScoredPieces::spaces_lead(vocabulary);
+            Encoder::Pieces(ScoredPieces { ranks, byte_tokens: byte_tokens()?, space_prefix, by_word })
+        }
+        Algorithm::Unigram => Encoder::Unigram(unigram(gguf, entries, vocabulary, unknown)?),
+    })
 }
 
-fn scored_pieces(
+fn merges(
     gguf: &Gguf<'_>,
     vocabulary: &Vocabulary,
-    byte_tokens: Box<[u32; 256]>,
-) -> Result<ScoredPieces, TokenizerError> {
+    read: impl Fn(&[u8], &mut Vec<u8>) -> bool,
+) -> Result<Merges, TokenizerError> {
+    let entries = gguf.array(MERGES)?.strings();
+    let entries = entries.ok_or(TokenizerError::ElementType { key: MERGES, expected: "strings" })?;
+    Merges::new(entries, vocabulary, read)
+}
+
+fn unigram(
+    gguf: &Gguf<'_>,
+    entries: &Entries<'_>,
+    vocabulary: &Vocabulary,
+    unknown: Option<TokenId>,
+) -> Result<Unigram, TokenizerError> {
+    let unknown = unknown.ok_or(TokenizerError::MissingUnknown { key: UNKNOWN })?.get();
+    let mut numbers = Vec::with_capacity(vocabulary.len());
+    for (token, score) in scores(gguf, vocabulary)?.enumerate() {
+        if score.is_nan() {
+            return Err(TokenizerError::Score { token: token as u32 });
+        }
+        numbers.push(score);
+    }
+    let map = match gguf.metadata(CHARS_MAP) {
+        None => None,
+        Some(value) => {
+            let blob = value.as_array().and_then(|array| array.bytes());
+            Some(CharsMap::new(blob.ok_or(TokenizerError::ElementType { key: CHARS_MAP, expected: "bytes" })?)?)
+        }
+    };
+    let normaliser = Normaliser {
+        map,
+        space_prefix: boolean(gguf, SPACE_PREFIX, false)?,
+        merge_spaces: boolean(gguf, MERGE_SPACES, false)?,
+    };
+    let reachable = entries
+        .iter()
+        .enumerate()
+        .filter(|(_, (text, kind))| matches!(kind, Kind::Normal | Kind::Unused) && !text.is_empty());
+    let pieces = reachable.map(|(token, _)| token as u32).collect();
+    Unigram::new(vocabulary, pieces, numbers, unknown, normaliser)
+}
+
+fn scores<'a>(
+    gguf: &Gguf<'a>,
+    vocabulary: &Vocabulary,
+) -> Result<impl ExactSizeIterator<Item = f32> + use<'a>, TokenizerError> {
     let scores = gguf.array(SCORES)?.f32s();
     let scores = scores.ok_or(TokenizerError::ElementType { key: SCORES, expected: "f32 numbers" })?;
     if scores.len() != vocabulary.len() {
         let (expected, found) = (vocabulary.len(), scores.len());
         return Err(TokenizerError::LengthMismatch { key: SCORES, expected, found });
     }
-    let mut ranks = Vec::with_capacity(scores.len());
-    for (token, score) in scores.enumerate() {
-        ranks.push(rank_of_score(token as u32, score)?);
-    }
-    let space_prefix = gguf.metadata(SPACE_PREFIX).map_or(Some(true), Value::as_bool);
-    let space_prefix = space_prefix.ok_or(TokenizerError::ElementType { key: SPACE_PREFIX, expected: "a boolean" })?;
-    Ok(ScoredPieces { ranks, byte_tokens, space_prefix })
+    Ok(scores)
+}
+
+fn boolean(gguf: &Gguf<'_>, key: &'static str, default: bool) -> Result<bool, TokenizerError> {
+    let value = gguf.metadata(key).map_or(Some(default), Value::as_bool);
+    value.ok_or(TokenizerError::ElementType { key, expected: "a boolean" })
 }
 
 /// The token for each byte: its own, else the unknown token, else none.
@@ -268,7 +352,7 @@ fn byte_tokens(
                 tokens[usize::from(byte)] = vocabulary.find(&[byte]).unwrap_or(NO_TOKEN);
             }
         }
-        Algorithm::Pieces => {
+        Algorithm::Pieces | Algorithm::Characters | Algorithm::Unigram => {
             let bytes = entries.iter().enumerate().filter(|(_, (_, kind))| *kind == Kind::Byte);
             for (token, (written, _)) in bytes {
                 let token = token as u32;
@@ -289,7 +373,7 @@ fn byte_tokens(
         match (unknown, algorithm) {
             (Some(unknown), _) => *slot = unknown.get(),
             (None, Algorithm::Bytes) => {}
-            (None, Algorithm::Pieces) => return Err(TokenizerError::MissingByte { byte }),
+            (None, _) => return Err(TokenizerError::MissingByte { byte }),
         }
     }
     Ok(tokens)

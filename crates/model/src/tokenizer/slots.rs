@@ -67,6 +67,11 @@ impl Slots {
         Ok(None)
     }
 
+    /// Every value, in no useful order.
+    pub(super) fn values(&self) -> impl Iterator<Item = u32> + '_ {
+        self.values.iter().copied().filter(|&value| value != FREE)
+    }
+
     fn home(&self, hash: u64) -> usize {
         // The high bits of a product are its best mixed ones.
         (hash >> 32) as usize & (self.values.len() - 1)

@@ -121,6 +121,11 @@ impl Vocabulary {
         if (token.get() as usize) < self.ends.len() { slice(&self.bytes, &self.ends, token.get()) } else { &[] }
     }
 
+    /// The bytes of a token of this vocabulary.
+    pub(super) fn bytes_of(&self, token: u32) -> &[u8] {
+        slice(&self.bytes, &self.ends, token)
+    }
+
     pub(super) fn kind(&self, token: TokenId) -> Option<Kind> {
         self.kinds.get(token.get() as usize).copied()
     }
@@ -131,6 +136,11 @@ impl Vocabulary {
             return None;
         }
         self.index.get(hash_bytes(bytes), |token| slice(&self.bytes, &self.ends, token) == bytes)
+    }
+
+    /// The bytes of every token that text can become.
+    pub(super) fn reachable(&self) -> impl Iterator<Item = &[u8]> {
+        self.index.values().map(|token| slice(&self.bytes, &self.ends, token))
     }
 
     /// Every token with its kind.

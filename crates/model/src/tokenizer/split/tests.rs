@@ -7,10 +7,10 @@ use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::tokenizer::SplitDelimiterBehavior::Isolated;
 use tokenizers::{OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer};
 
-use super::Splitter;
+use super::{DEEPSEEK_LETTERS, Splitter};
 
 /// The expressions as model makers publish them, one after the other as the pre-tokenizer applies them.
-const PUBLISHED: [(&str, &[&str]); 9] = [
+const PUBLISHED: [(&str, &[&str]); 10] = [
     ("gpt-2", &[GPT2]),
     ("smollm", &[r"\p{N}", GPT2]),
     (
@@ -35,6 +35,17 @@ const PUBLISHED: [(&str, &[&str]); 9] = [
     (
         "deepseek-coder",
         &[r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", r"[\x{4e00}-\x{9fa5}\x{800}-\x{4e00}\x{ac00}-\x{d7ff}]+", r"\p{N}"],
+    ),
+    (
+        "deepseek-llm",
+        &[
+            r"[\r\n]",
+            DEEPSEEK_LETTERS,
+            r"\s?[!-/:-~\x{ff01}-\x{ff0f}\x{ff1a}-\x{ff5e}\x{2018}-\x{201f}\x{3000}-\x{3002}]+",
+            r"\s+$",
+            r"[\x{4e00}-\x{9fa5}\x{800}-\x{4e00}\x{ac00}-\x{d7ff}]+",
+            r"\p{N}+",
+        ],
     ),
     (
         "deepseek-v3",
@@ -65,7 +76,10 @@ struct Reference(Vec<Split>);
 impl Reference {
     fn new(expressions: &[&str]) -> Self {
         let split = |expression: &&str| {
-            Split::new(SplitPattern::Regex((*expression).to_owned()), Isolated, false).expect("the expressions compile")
+            // The letters are a class; the expression around them is the one of its neighbours.
+            let letters = *expression == DEEPSEEK_LETTERS;
+            let expression = if letters { format!(r"\s?{expression}+") } else { (*expression).to_owned() };
+            Split::new(SplitPattern::Regex(expression), Isolated, false).expect("the expressions compile")
         };
         Self(expressions.iter().map(split).collect())
     }
