@@ -69,7 +69,7 @@ fn product(kind: WeightType, rows: usize, blocks: usize, tokens: usize, weights:
 }
 
 fn rows(width: usize, eps: f32, bits: &[u32], others: &[u32]) {
-    let count = bits.len().next_multiple_of(width);
+    let count = bits.len().max(1).next_multiple_of(width);
     let (x, y) = (numbers(bits, count, false), numbers(others, count, true));
     let eps = if eps.is_finite() { eps.abs() } else { 1e-5 };
     compare(|machine| {

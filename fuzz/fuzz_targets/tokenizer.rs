@@ -31,7 +31,7 @@ fn byte_pairs(splitting: &str) -> Tokenizer {
         })
         .map(|code| char::from_u32(code).expect("no surrogate is below 512").to_string())
         .collect();
-    let merges = ["t h", "th e", "\u{120} t", "\u{120}t he", "a a", "aa aa", "1 2", "\u{c3} \u{a9}"];
+    let merges = ["t h", "h e", "th e", "\u{120} t", "\u{120}t he", "a a", "aa aa", "1 2", "\u{c3} \u{a9}"];
     tokens.extend(merges.map(|merge| merge.replace(' ', "")));
     let mut kinds = vec![TEXT_TOKEN; tokens.len()];
     tokens.extend(["<|im_start|>", "<|im_end|>"].map(str::to_owned));
@@ -43,7 +43,7 @@ fn byte_pairs(splitting: &str) -> Tokenizer {
     file.metadata("tokenizer.ggml.tokens", Metadata::Texts(tokens));
     file.metadata("tokenizer.ggml.token_type", Metadata::I32s(kinds));
     file.metadata("tokenizer.ggml.merges", Metadata::Texts(merges.map(str::to_owned).to_vec()));
-    file.metadata("tokenizer.ggml.eos_token_id", Metadata::U32(265));
+    file.metadata("tokenizer.ggml.eos_token_id", Metadata::U32(266));
     load(&file)
 }
 

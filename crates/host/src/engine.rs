@@ -6,7 +6,10 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 
 use api::ApiError;
 use arith::Machine;
-use claim::{Evidence, Finish, HostKey, OutputChain, Receipt, Sampling, SignedReceipt, StateChain, StateHash, TokenCount, TokenId};
+use claim::{
+    Evidence, Finish, HostKey, OutputChain, Receipt, Sampling, SignedReceipt, StateChain, StateHash, TokenCount,
+    TokenId,
+};
 use model::sampler::{Logprob, TokenScore};
 use model::{BatchError, BatchLimits, Batcher, Event, Job, JobId, Model};
 use tokio::sync::mpsc;
@@ -122,8 +125,10 @@ impl<'a> Engine<'a> {
         for event in self.batcher.step(self.machine) {
             let (job, ended, handled) = match event {
                 Event::Started { job, cached } => (job, false, self.started(job, cached)),
-                Event::PromptScored { job, scores } => (job, false, self.prompt_scored(job, scores)),
-                Event::Token { job, token, text, score, states } => (job, false, self.token(job, token, text, score, &states)),
+                Event::PromptScored { job, scores } => (job, false, self.prompt_scored(job, &scores)),
+                Event::Token { job, token, text, score, states } => {
+                    (job, false, self.token(job, token, text, score, &states))
+                }
                 Event::Finished { job, finish, text, states } => (job, true, self.finished(job, finish, text, &states)),
                 Event::Failed { job, error } => (job, true, self.failed(job, &error)),
             };
@@ -158,7 +163,7 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    fn prompt_scored(&mut self, job: JobId, scores: Vec<TokenScore>) -> Result<(), Gone> {
+    fn prompt_scored(&mut self, job: JobId, scores: &[TokenScore]) -> Result<(), Gone> {
         let track = self.tracks.get(&job).ok_or(Gone)?;
         let first = track.order.evidence.prompt.first().map(|first| TokenLogprob {
             token: first.token,

@@ -11,7 +11,8 @@ use arith::{Machine, Pool};
 use bytes::Bytes;
 use claim::{
     Address, Amount, ChannelId, Endpoint, Engine, Evidence, Finish, HostKey, KvType, Nonce, OutputRoot, Price,
-    RECEIPT_VERSION, Receipt, ReceiptId, RequestHash, Seed, SeedProof, StateRoot, TokenCount, UnixMillis, prompt_root, request_hash,
+    RECEIPT_VERSION, Receipt, ReceiptId, RequestHash, Seed, SeedProof, StateRoot, TokenCount, UnixMillis, prompt_root,
+    request_hash,
 };
 use model::{BatchLimits, Model};
 use tokio::sync::mpsc;
@@ -75,7 +76,7 @@ pub struct Host {
     key: Arc<HostKey>,
     machine: Machine,
     config: HostConfig,
-    commands: std::sync::mpsc::Sender<Command>,
+    commands: std::sync::mpsc::SyncSender<Command>,
     /// Choices submitted and not yet done, shared with the batch thread.
     open: Arc<AtomicUsize>,
     thread: Option<JoinHandle<()>>,
@@ -99,7 +100,13 @@ impl Host {
     /// # Errors
     ///
     /// The model cannot be loaded or the batch thread cannot be started.
-    pub fn start(path: &Path, name: &str, key: HostKey, machine: Machine, config: HostConfig) -> Result<Self, HostError> {
+    pub fn start(
+        path: &Path,
+        name: &str,
+        key: HostKey,
+        machine: Machine,
+        config: HostConfig,
+    ) -> Result<Self, HostError> {
         let model = load_model(path, &machine)?;
         Self::serve(Arc::new(model), name, key, machine, config)
     }
@@ -109,7 +116,13 @@ impl Host {
     /// # Errors
     ///
     /// The batch thread cannot be started.
-    pub fn serve(model: Arc<Model>, name: &str, key: HostKey, machine: Machine, config: HostConfig) -> Result<Self, HostError> {
+    pub fn serve(
+        model: Arc<Model>,
+        name: &str,
+        key: HostKey,
+        machine: Machine,
+        config: HostConfig,
+    ) -> Result<Self, HostError> {
         let served = ServedModel {
             name: name.to_owned(),
             root: model.root(),
@@ -125,7 +138,8 @@ impl Host {
             pages_max: (config.kv_bytes_max / model.page_bytes(config.kv)).max(1),
             kv: config.kv,
         };
-        let (commands, inbox) = std::sync::mpsc::channel();
+        // Each command in the queue holds at least one open choice, so the queue never fills and a submission never blocks.
+        let (commands, inbox) = std::sync::mpsc::sync_channel(config.active_max + config.waiting_max + 1);
         let open = Arc::new(AtomicUsize::new(0));
         let key = Arc::new(key);
         // The batch has threads of its own, so that a verification beside it shares nothing with it but the cores.
@@ -165,7 +179,13 @@ impl Host {
     /// # Errors
     ///
     /// The request is not valid for this model, or too many are waiting.
-    pub fn submit(&self, endpoint: Endpoint, body: &Bytes, nonce: Nonce, client: Option<Address>) -> Result<Answer, ApiError> {
+    pub fn submit(
+        &self,
+        endpoint: Endpoint,
+        body: &Bytes,
+        nonce: Nonce,
+        client: Option<Address>,
+    ) -> Result<Answer, ApiError> {
         let request = api::parse(endpoint, body)?;
         if !self.answers_to(&request.model) {
             return Err(ApiError::ModelNotFound { model: request.model });
@@ -211,9 +231,7 @@ impl Host {
                 let seed_proof = match (job.sampling.temperature == 0.0, job.seed) {
                     (true, _) => SeedProof::Unused,
                     (false, Some(seed)) => SeedProof::Given(seed),
-                    (false, None) => {
-                        drawn.get_or_insert_with(|| SeedProof::draw(&self.key, asked.hash, asked.nonce)).clone()
-                    }
+                    (false, None) => *drawn.get_or_insert_with(|| SeedProof::draw(&self.key, asked.hash, asked.nonce)),
                 };
                 self.order(request, job, seed_proof, asked, events.clone())
             })

@@ -84,7 +84,9 @@ fn assert_held(host: &Host, done: &Done) {
 #[test]
 fn an_answer_holds() {
     let host = host();
-    for extra in [json!({"temperature": 0}), json!({"seed": 5}), json!({}), json!({"top_p": 0.8, "frequency_penalty": 0.5})] {
+    for extra in
+        [json!({"temperature": 0}), json!({"seed": 5}), json!({}), json!({"top_p": 0.8, "frequency_penalty": 0.5})]
+    {
         let all = collect(ask(&host, Endpoint::Chat, &chat("Why is the sky blue?", &extra)).unwrap());
         assert_eq!(all.done.len(), 1);
         assert_eq!(all.done[0].evidence.text, all.text[0]);
@@ -158,7 +160,9 @@ fn a_grammar_is_followed_and_replayed() {
     let host = host();
     let format = json!({"type": "json_schema", "json_schema": {"name": "n", "schema": {
         "type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": false}}});
-    let all = collect(ask(&host, Endpoint::Chat, &chat("A number.", &json!({"response_format": format, "seed": 3}))).unwrap());
+    let all = collect(
+        ask(&host, Endpoint::Chat, &chat("A number.", &json!({"response_format": format, "seed": 3}))).unwrap(),
+    );
     assert_held(&host, &all.done[0]);
     if all.done[0].finish != Finish::Length {
         let value: Value = serde_json::from_str(&all.text[0]).unwrap();

@@ -237,7 +237,7 @@ impl Config {
 
     /// Whether `layer` (from 0) attends only to the sliding window.
     pub fn is_local(&self, layer: usize) -> bool {
-        self.sliding_window.is_some_and(|window| (layer as u32 + 1) % window.period != 0)
+        self.sliding_window.is_some_and(|window| !(layer as u32 + 1).is_multiple_of(window.period))
     }
 
     /// The attention of `layer`: scores are scaled by `1 / sqrt(head_dim)`.
@@ -291,7 +291,7 @@ fn refuse_unknown_features(keys: &Keys<'_>) -> Result<(), ConfigError> {
 }
 
 fn refuse_partial_rotation(keys: &Keys<'_>, head_dim: usize) -> Result<(), ConfigError> {
-    if head_dim % 2 != 0 || head_dim == 0 {
+    if head_dim == 0 || !head_dim.is_multiple_of(2) {
         let key = keys.full("attention.key_length");
         return Err(ConfigError::Range { key, found: head_dim as f64, accepted: "an even number of at least 2" });
     }

@@ -203,7 +203,7 @@ impl Pass<'_> {
         for (token, row) in tokens.zip(work.stream.chunks_exact_mut(width)) {
             self.weights.embedding.row_f32(token.get() as usize, row);
             if let Some(scale) = self.config.embedding_scale {
-                row.iter_mut().for_each(|x| *x *= scale);
+                self.machine.scale(row, scale);
             }
         }
     }
@@ -345,6 +345,7 @@ impl Pass<'_> {
 }
 
 /// A fault and the row that it fell into.
+#[derive(Clone, Copy)]
 struct RowFault {
     row: usize,
     fault: Fault,

@@ -1,6 +1,6 @@
 //! One model, one prompt, one hash: whatever the instruction set, the threads, the split into steps, the company in the
 //! batch and the state of the cache.
-#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a test may fail by panicking, and says what it skips")]
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;

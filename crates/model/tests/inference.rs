@@ -2,7 +2,7 @@
 //!
 //! Floats differ between engines, so the reference's own greedy tokens are fed to the model and every choice is compared:
 //! the reference's token must be our best one, or one that is as good up to a small gap.
-#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a test may fail by panicking, and says what it skips")]
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,8 @@ fn tokens(case: &Value, key: &str) -> Vec<TokenId> {
 }
 
 fn check(model: &Path, vectors: &str) {
-    let (Ok(file), Ok(text)) = (std::fs::read(model), std::fs::read_to_string(shared().join("vectors/inference").join(vectors)))
+    let (Ok(file), Ok(text)) =
+        (std::fs::read(model), std::fs::read_to_string(shared().join("vectors/inference").join(vectors)))
     else {
         println!("skipped: no shared data, or no {}", model.display());
         return;

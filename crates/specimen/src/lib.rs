@@ -46,7 +46,8 @@ impl Specimen {
     }
 
     fn write_metadata(&self, file: &mut GgufWriter) {
-        let mut number = |key: &str, value: u32| file.metadata(&format!("{}.{key}", self.architecture), Metadata::U32(value));
+        let mut number =
+            |key: &str, value: u32| file.metadata(&format!("{}.{key}", self.architecture), Metadata::U32(value));
         number("block_count", self.layers);
         number("embedding_length", self.width);
         number("feed_forward_length", self.feed_forward());
@@ -57,7 +58,8 @@ impl Specimen {
             number("attention.sliding_window", 64);
         }
         file.metadata("general.architecture", Metadata::Text(self.architecture.to_owned()));
-        let mut real = |key: &str, value: f32| file.metadata(&format!("{}.{key}", self.architecture), Metadata::F32(value));
+        let mut real =
+            |key: &str, value: f32| file.metadata(&format!("{}.{key}", self.architecture), Metadata::F32(value));
         real("attention.layer_norm_rms_epsilon", 1e-5);
         real("rope.freq_base", 10_000.0);
     }

@@ -40,6 +40,9 @@ fn line(fields: &[(&str, &str)]) -> String {
     format!("{{{}}}", fields.join(", "))
 }
 
+/// A function of CA-1.
+type Function = fn(f32) -> f32;
+
 fn functions(lines: &mut Vec<String>) {
     let mut random = Random::new(1);
     let mut x = vec![
@@ -47,7 +50,6 @@ fn functions(lines: &mut Vec<String>) {
         -1e-45, 1e-38, 88.0, 1e-4,
     ];
     x.extend((0..12).map(|_| random.unit() * 8.0));
-    type Function = fn(f32) -> f32;
     let all: [(&str, Function); 5] =
         [("exp", exp), ("sigmoid", sigmoid), ("silu", silu), ("tanh", tanh), ("gelu", gelu)];
     for (name, f) in all {

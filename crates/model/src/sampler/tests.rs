@@ -373,7 +373,7 @@ fn reference(
     let least = scale_ceil(sampling.min_p, 1 << 32);
     weighted.retain(|&(weight, _)| weight >= least);
     let target = ((u128::from(draw) * u128::from(sum(&weighted))) >> 64) as u64;
-    (1..).find(|&kept| sum(&weighted[..kept]) > target).map(|kept| weighted[kept - 1].1).unwrap()
+    (1..=weighted.len()).find(|&kept| sum(&weighted[..kept]) > target).map(|kept| weighted[kept - 1].1).unwrap()
 }
 
 fn samplings() -> impl Strategy<Value = Sampling> {
