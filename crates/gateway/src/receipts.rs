@@ -7,7 +7,7 @@ use api::ApiError;
 use api::receipt_json;
 use api::verdict_json::{Outcome, VerdictBody};
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use claim::ReceiptId;
@@ -15,6 +15,7 @@ use claim::ReceiptId;
 use crate::fault::Fault;
 use crate::routes::Shared;
 use crate::store::{StoreError, StoredReceipt};
+use crate::wire::PathText;
 use crate::{verdict, wire};
 
 /// Most receipts that one listing holds.
@@ -68,8 +69,8 @@ pub(crate) async fn latest(
         (status = 404, description = "No such receipt is stored here", body = api::ErrorBody),
     )
 )]
-pub(crate) async fn show(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Result<Response, Fault> {
-    let stored = find(&shared, wire::receipt_id(&id)?).await?;
+pub(crate) async fn show(State(shared): State<Arc<Shared>>, id: PathText) -> Result<Response, Fault> {
+    let stored = find(&shared, wire::receipt_id(&wire::path_text(id))?).await?;
     let text = receipt_json::write(&stored.receipt, Some(&stored.evidence));
     Ok(([(CONTENT_TYPE, "application/json")], text).into_response())
 }
@@ -81,11 +82,8 @@ pub(crate) async fn show(State(shared): State<Arc<Shared>>, Path(id): Path<Strin
         (status = 404, description = "No such receipt is stored here", body = api::ErrorBody),
     )
 )]
-pub(crate) async fn verify(
-    State(shared): State<Arc<Shared>>,
-    Path(id): Path<String>,
-) -> Result<Json<VerdictBody>, Fault> {
-    let id = wire::receipt_id(&id)?;
+pub(crate) async fn verify(State(shared): State<Arc<Shared>>, id: PathText) -> Result<Json<VerdictBody>, Fault> {
+    let id = wire::receipt_id(&wire::path_text(id))?;
     let stored = find(&shared, id).await?;
     let _turn = shared.replays.acquire().await.map_err(|_| ApiError::Stopping)?;
     let host = Arc::clone(&shared.host);

@@ -8,7 +8,7 @@ use std::time::Instant;
 use api::ApiError;
 use api::response::models::{ModelCard, ModelFacts, ModelList};
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderName, Method, Uri};
 use axum::middleware::{self, Next};
@@ -25,6 +25,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::fault::{self, Fault};
 use crate::metrics::{Metrics, Route};
 use crate::store::ReceiptStore;
+use crate::wire::{self, PathText};
 use crate::{Serve, answer, openapi, page, receipts};
 
 /// Replays that run at once. Each takes all cores that the host gives it, so more would only take turns.
@@ -189,7 +190,8 @@ pub(crate) async fn list_models(State(shared): State<Arc<Shared>>) -> Response {
     get, path = "/v1/models/{id}", tag = "models", params(("id" = String, Path, description = "Name of the model")),
     responses((status = 200, description = "The model", body = ModelCard<'_>), (status = 404, description = "No such model", body = api::ErrorBody))
 )]
-pub(crate) async fn show_model(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Result<Response, Fault> {
+pub(crate) async fn show_model(State(shared): State<Arc<Shared>>, id: PathText) -> Result<Response, Fault> {
+    let id = wire::path_text(id);
     let models = shared.host.models();
     let Some(model) = models.iter().find(|model| model.name == id) else {
         return Err(Fault(ApiError::ModelNotFound { model: id.chars().take(256).collect() }));

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use api::{ApiError, limits};
 use axum::body::Body;
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use bytes::{Bytes, BytesMut};
 use claim::{Address, Digest, Nonce, ReceiptId};
@@ -77,6 +79,14 @@ pub(crate) fn client(headers: &HeaderMap) -> Result<Option<Address>, ApiError> {
     let address = value.to_str().ok().and_then(|text| text.trim().parse().ok());
     let expected = "an address: 0x and 40 hexadecimal digits";
     address.map(Some).ok_or(ApiError::Header { header: "x-candor-client", expected })
+}
+
+/// The last part of a path, if it is text at all.
+pub(crate) type PathText = Result<Path<String>, PathRejection>;
+
+/// The part, or nothing where the path's escapes spell no UTF-8: nothing has such a name.
+pub(crate) fn path_text(part: PathText) -> String {
+    part.map_or_else(|_| String::new(), |Path(text)| text)
 }
 
 /// Random bytes of the system.

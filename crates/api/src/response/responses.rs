@@ -61,7 +61,7 @@ pub struct ResponseObject<'a> {
     /// `disabled`: a prompt past the context is refused.
     pub truncation: &'static str,
     /// Token counts, once completed.
-    #[schema(required)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<ResponseUsage>,
     /// The request's `metadata`.
     #[schema(value_type = Object)]
@@ -125,7 +125,7 @@ fn tool_choice_value(choice: &ToolChoice) -> Value {
 /// Why a response failed.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ResponseFault {
-    /// A word that programs branch on.
+    /// `server_error`, `rate_limit_exceeded` or `invalid_prompt`.
     pub code: &'static str,
     /// One sentence for a person.
     pub message: String,

@@ -123,7 +123,11 @@ impl ChatFrames {
 impl Frames for ChatFrames {
     fn begin(&mut self, out: &mut Vec<u8>) {
         for index in 0..self.choices.len() as u32 {
-            self.delta(index, Delta { role: Some("assistant"), content: Some(""), ..Delta::default() }, out);
+            self.delta(
+                index,
+                Delta { role: Some("assistant"), content: Some(""), refusal: Some(None), ..Delta::default() },
+                out,
+            );
         }
     }
 

@@ -224,7 +224,13 @@ impl Frames for ResponseFrames {
 
     fn fail(&mut self, error: &ApiError, out: &mut Vec<u8>) {
         let mut sequence = self.sequence;
-        let fault = ResponseFault { code: error.code().unwrap_or("server_error"), message: error.to_string() };
+        // This endpoint has a list of codes of its own.
+        let code = match error.status() {
+            429 => "rate_limit_exceeded",
+            500.. => "server_error",
+            _ => "invalid_prompt",
+        };
+        let fault = ResponseFault { code, message: error.to_string() };
         let response =
             ResponseObject { status: "failed", error: Some(fault), output: self.items.clone(), ..self.object() };
         event(&mut sequence, out, ResponseEvent::Failed { response: &response });

@@ -22,6 +22,9 @@ use crate::store::StoredReceipt;
 /// How often a comment shows proxies and clients that a silent stream is alive, as during a long prefill.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+/// Most events whose frames go out in one write.
+const EVENTS_AT_ONCE_MAX: usize = 128;
+
 /// Turns events into the frames of one endpoint. Frames are appended to `out`.
 pub(crate) trait Frames: Send {
     /// The stream begins.
@@ -77,8 +80,11 @@ fn run(
                     alive.as_mut().reset(Instant::now() + KEEP_ALIVE);
                 }
             }
-            while !turn.is_over() && let Ok(event) = events.try_recv() {
+            // A host that is faster than this loop must not keep it from sending.
+            let mut at_once = 1;
+            while at_once < EVENTS_AT_ONCE_MAX && !turn.is_over() && let Ok(event) = events.try_recv() {
                 turn.take_in(Some(event), &mut *frames, &mut open);
+                at_once += 1;
             }
             turn.settle(&mut open, n);
             if !turn.out.is_empty() {

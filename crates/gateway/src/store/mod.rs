@@ -5,8 +5,8 @@
 //! everything that waits in a single transaction, and a flush serves as many answers as came in during the one before.
 //!
 //! When writing fails, for example because the disk is full, the transaction is undone, everyone who waits for it is told,
-//! and the database is opened anew before the next one: nothing that was stored is lost, and storing goes on when there is
-//! room again.
+//! and the database is opened anew: nothing that was stored is lost or out of reach, and storing goes on when there is room
+//! again.
 
 mod error;
 mod writer;

@@ -1,6 +1,6 @@
 //! The thread that writes: everything that waits, in one transaction.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use claim::ReceiptId;
@@ -29,7 +29,7 @@ pub(super) struct Writer {
     shelf: Arc<Shelf>,
     puts: mpsc::Receiver<Put>,
     metrics: Arc<StoreMetrics>,
-    /// The last transaction failed, so the database refuses more until it is opened again.
+    /// A transaction failed, and the database, which then refuses all work, could not be opened again yet.
     broken: bool,
 }
 
@@ -68,9 +68,11 @@ impl Writer {
             self.shelf.reopen()?;
             self.broken = false;
         }
-        let database = self.shelf.database.read().unwrap_or_else(PoisonError::into_inner);
-        let outcome = write(database.as_ref().ok_or(StoreError::Closed)?, batch);
-        self.broken = outcome.is_err();
+        let outcome = self.shelf.read(|database| write(database, batch));
+        if outcome.is_err() {
+            // At once, so that what is stored can be read while nothing more can be written.
+            self.broken = self.shelf.reopen().is_err();
+        }
         outcome
     }
 }

@@ -1,0 +1,234 @@
+//! Hosts named by what they do.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use api::{ApiError, Prompts, Request};
+use bytes::Bytes;
+use claim::{Address, ChoiceIndex, Endpoint, Evidence, Finish, Nonce, SignedReceipt, TokenCount, TokenId, UnixMillis};
+use court::{Extent, Kind, Obstacle, Refutation, Verdict};
+use gateway::Serve;
+use host::event::{Alternative, Answer, Done, HostEvent, ServedModel, TokenLogprob};
+use tokio::sync::mpsc;
+
+use super::{key, model_root, receipt};
+
+fn served(name: &str) -> ServedModel {
+    ServedModel {
+        name: name.to_owned(),
+        root: model_root(),
+        context_length: TokenCount::new(2_048),
+        chat: true,
+        host: key().address(),
+        since: UnixMillis::new(1_700_000_000_000),
+    }
+}
+
+/// Says what it was told to say, a word at a time, for every choice. The events are all there at once.
+#[derive(Debug)]
+pub(crate) struct Parrot {
+    pub(crate) words: Vec<&'static str>,
+    /// Why it stops.
+    pub(crate) finish: Finish,
+    /// What it finds when it checks a receipt.
+    pub(crate) verdict: Verdict,
+}
+
+impl Parrot {
+    pub(crate) fn saying(words: &[&'static str]) -> Self {
+        let count = TokenCount::new;
+        let extent = Extent { prompt: count(5), output: count(2), states: count(6), redrawn: count(2) };
+        Self { words: words.to_vec(), finish: Finish::Stop, verdict: Verdict::Held(extent) }
+    }
+
+    pub(crate) fn refuting(kind: Kind, position: u32) -> Self {
+        let difference = court::Difference::Token { expected: TokenId::new(1), found: TokenId::new(2) };
+        let position = Some(claim::Position::new(position));
+        Self { verdict: Verdict::Refuted(Refutation { kind, position, difference }), ..Self::saying(&["no"]) }
+    }
+
+    pub(crate) fn helpless() -> Self {
+        Self { verdict: Verdict::Cannot(Obstacle::ModelNotAtHand { root: model_root() }), ..Self::saying(&["?"]) }
+    }
+
+    fn logprob(&self, index: usize, top: u32) -> TokenLogprob {
+        let alternative = |rank: u32| Alternative {
+            token: TokenId::new(rank),
+            bytes: if rank == 0 { self.words[index].as_bytes().to_vec() } else { vec![0xe2, 0x82 + rank as u8] },
+            logprob: if rank == 3 { f32::NEG_INFINITY } else { -0.5 - rank as f32 },
+        };
+        TokenLogprob {
+            token: TokenId::new(index as u32),
+            bytes: self.words[index].as_bytes().to_vec(),
+            logprob: Some(-0.5),
+            top: (0..top).map(alternative).collect(),
+        }
+    }
+
+    fn echo(request: &Request, choice: u32) -> HostEvent {
+        let text = match &request.prompts {
+            Prompts::Texts(texts) => texts[(choice / request.n) as usize].clone(),
+            _ => String::new(),
+        };
+        let token = |(index, part): (usize, &str)| TokenLogprob {
+            token: TokenId::new(index as u32),
+            bytes: part.as_bytes().to_vec(),
+            logprob: (index > 0).then_some(-1.5),
+            top: Vec::new(),
+        };
+        let parts = text.split_inclusive(' ').enumerate();
+        let logprobs = if request.logprobs.is_some() { parts.map(token).collect() } else { Vec::new() };
+        HostEvent::Echo { choice: ChoiceIndex::new(choice), text, logprobs }
+    }
+}
+
+impl Serve for Parrot {
+    fn models(&self) -> Vec<ServedModel> {
+        vec![served("parrot"), served("zoo/parrot")]
+    }
+
+    fn submit(&self, endpoint: Endpoint, body: Bytes, nonce: Nonce, _: Option<Address>) -> Result<Answer, ApiError> {
+        let request = api::parse(endpoint, &body)?;
+        if !request.model.ends_with("parrot") {
+            return Err(ApiError::ModelNotFound { model: request.model });
+        }
+        let choices = request.prompts.count() as u32 * request.n;
+        let (sender, events) = mpsc::channel(choices as usize * (self.words.len() + 4));
+        for choice in 0..choices {
+            if request.echo {
+                sender.try_send(Self::echo(&request, choice)).map_err(|_| ApiError::Internal)?;
+            }
+            for (index, word) in self.words.iter().enumerate() {
+                let token = HostEvent::Token {
+                    choice: ChoiceIndex::new(choice),
+                    token: TokenId::new(index as u32),
+                    text: (*word).to_owned(),
+                    logprob: request.logprobs.map(|top| Box::new(self.logprob(index, top))),
+                };
+                sender.try_send(token).map_err(|_| ApiError::Internal)?;
+                if index == 0 {
+                    let stored = receipt(&body, nonce, choice, &[0], Finish::Prefix, word);
+                    let (choice, receipt) = (ChoiceIndex::new(choice), Box::new(stored.receipt));
+                    sender.try_send(HostEvent::Progress { choice, receipt }).map_err(|_| ApiError::Internal)?;
+                }
+            }
+            let output: Vec<u32> = (0..self.words.len() as u32).collect();
+            let stored = receipt(&body, nonce, choice, &output, self.finish, &self.words.concat());
+            let done = Done {
+                choice: ChoiceIndex::new(choice),
+                finish: self.finish,
+                tail: String::new(),
+                cached: TokenCount::new(3),
+                receipt: stored.receipt,
+                evidence: stored.evidence,
+            };
+            sender.try_send(HostEvent::Done(Box::new(done))).map_err(|_| ApiError::Internal)?;
+        }
+        Ok(Answer { request, model_root: model_root(), choices, events })
+    }
+
+    fn verify(&self, _: &SignedReceipt, _: &Evidence) -> Verdict {
+        self.verdict.clone()
+    }
+}
+
+/// Refuses every request for the same reason.
+#[derive(Debug)]
+pub(crate) struct Refuser(pub(crate) ApiError);
+
+impl Serve for Refuser {
+    fn models(&self) -> Vec<ServedModel> {
+        Vec::new()
+    }
+
+    fn submit(&self, _: Endpoint, _: Bytes, _: Nonce, _: Option<Address>) -> Result<Answer, ApiError> {
+        Err(self.0.clone())
+    }
+
+    fn verify(&self, _: &SignedReceipt, _: &Evidence) -> Verdict {
+        unreachable!("nothing was answered")
+    }
+}
+
+/// Panics at everything.
+#[derive(Debug)]
+pub(crate) struct Panicker;
+
+impl Serve for Panicker {
+    fn models(&self) -> Vec<ServedModel> {
+        unreachable!("models")
+    }
+
+    fn submit(&self, _: Endpoint, _: Bytes, _: Nonce, _: Option<Address>) -> Result<Answer, ApiError> {
+        unreachable!("submit")
+    }
+
+    fn verify(&self, _: &SignedReceipt, _: &Evidence) -> Verdict {
+        unreachable!("verify")
+    }
+}
+
+/// Says one word, then breaks off: without a word more, or with an error.
+#[derive(Debug)]
+pub(crate) struct Deserter {
+    pub(crate) last_words: Option<ApiError>,
+}
+
+impl Serve for Deserter {
+    fn models(&self) -> Vec<ServedModel> {
+        Vec::new()
+    }
+
+    fn submit(&self, endpoint: Endpoint, body: Bytes, _: Nonce, _: Option<Address>) -> Result<Answer, ApiError> {
+        let request = api::parse(endpoint, &body)?;
+        let (sender, events) = mpsc::channel(2);
+        let (choice, token) = (ChoiceIndex::new(0), TokenId::new(0));
+        let word = HostEvent::Token { choice, token, text: "well".to_owned(), logprob: None };
+        sender.try_send(word).map_err(|_| ApiError::Internal)?;
+        if let Some(error) = &self.last_words {
+            sender.try_send(HostEvent::Failed(error.clone())).map_err(|_| ApiError::Internal)?;
+        }
+        Ok(Answer { request, model_root: model_root(), choices: 1, events })
+    }
+
+    fn verify(&self, _: &SignedReceipt, _: &Evidence) -> Verdict {
+        unreachable!("nothing was answered")
+    }
+}
+
+/// Talks until nobody listens, and counts who hung up.
+#[derive(Debug, Default)]
+pub(crate) struct Babbler {
+    pub(crate) hung_up: Arc<AtomicUsize>,
+    pub(crate) begun: Arc<tokio::sync::Notify>,
+    pub(crate) gone: Arc<tokio::sync::Notify>,
+}
+
+impl Serve for Babbler {
+    fn models(&self) -> Vec<ServedModel> {
+        vec![served("babbler")]
+    }
+
+    fn submit(&self, endpoint: Endpoint, body: Bytes, _: Nonce, _: Option<Address>) -> Result<Answer, ApiError> {
+        let request = api::parse(endpoint, &body)?;
+        let (sender, events) = mpsc::channel(4);
+        let (hung_up, gone) = (Arc::clone(&self.hung_up), Arc::clone(&self.gone));
+        self.begun.notify_one();
+        tokio::spawn(async move {
+            let word = || HostEvent::Token {
+                choice: ChoiceIndex::new(0),
+                token: TokenId::new(0),
+                text: "bla ".to_owned(),
+                logprob: None,
+            };
+            while sender.send(word()).await.is_ok() {}
+            hung_up.fetch_add(1, Ordering::SeqCst);
+            gone.notify_one();
+        });
+        Ok(Answer { request, model_root: model_root(), choices: 1, events })
+    }
+
+    fn verify(&self, _: &SignedReceipt, _: &Evidence) -> Verdict {
+        unreachable!("nothing was answered")
+    }
+}

@@ -1,0 +1,156 @@
+//! The receipt store on real files and on a disk that fills up.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use claim::{Digest, Finish, Nonce, ReceiptId};
+use gateway::store::{ReceiptStore, StoreError, StoredReceipt};
+
+use crate::stand_ins::disk::SmallDisk;
+use crate::stand_ins::receipt;
+
+fn numbered(number: u64) -> StoredReceipt {
+    let nonce = Nonce::new(Digest::sha256(&number.to_le_bytes()));
+    receipt(&vec![b'x'; 500 + number as usize % 4_000], nonce, 0, &[1, 2, 3], Finish::Stop, "text")
+}
+
+#[tokio::test]
+async fn receipts_are_found_by_id_and_by_age_and_outlive_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("receipts.redb");
+    let all: Vec<StoredReceipt> = (0..10).map(numbered).collect();
+    {
+        let store = ReceiptStore::open(&path).unwrap();
+        store.put(&all[..3]).await.unwrap();
+        for one in &all[3..] {
+            store.put(std::slice::from_ref(one)).await.unwrap();
+        }
+        store.put(&all[4..5]).await.unwrap();
+    }
+    let store = ReceiptStore::open(&path).unwrap();
+    for one in &all {
+        assert_eq!(store.get(one.receipt.id()).unwrap().as_ref(), Some(one));
+    }
+    assert_eq!(store.get(ReceiptId::ZERO).unwrap(), None);
+    let newest: Vec<ReceiptId> = store.latest(3).unwrap().iter().map(claim::SignedReceipt::id).collect();
+    let expected: Vec<ReceiptId> = all.iter().rev().take(3).map(|one| one.receipt.id()).collect();
+    assert_eq!(newest, expected, "a receipt that is put twice keeps its place");
+    assert_eq!(store.latest(1_000).unwrap().len(), 10);
+}
+
+#[tokio::test]
+async fn a_store_belongs_to_one_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("receipts.redb");
+    let _store = ReceiptStore::open(&path).unwrap();
+    assert!(ReceiptStore::open(&path).is_err());
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_store_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("receipts.redb");
+    std::fs::write(&path, b"dear diary").unwrap();
+    assert!(ReceiptStore::open(&path).is_err());
+}
+
+const CHILD: &str = "CANDOR_TEST_STORE_CHILD";
+
+/// Not a test of its own: the process that the test below kills. Alone it does nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn child_that_stores_until_it_is_killed() {
+    let Ok(path) = std::env::var(CHILD) else { return };
+    let store = Arc::new(ReceiptStore::open(Path::new(&path)).unwrap());
+    let first = store.latest(1).unwrap().len() as u64 * 1_000_000;
+    let writers = (0..4).map(|writer| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            for number in 0_u64.. {
+                let one = numbered(first + number * 4 + writer);
+                store.put(std::slice::from_ref(&one)).await.unwrap();
+                // One write call, so that a line is whole or absent.
+                let line = format!("{CHILD} {}\n", one.receipt.id());
+                std::io::Write::write_all(&mut std::io::stdout(), line.as_bytes()).unwrap();
+            }
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.unwrap();
+    }
+}
+
+#[test]
+fn what_a_killed_process_said_it_stored_is_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("receipts.redb");
+    let mut said: Vec<ReceiptId> = Vec::new();
+    // Killed early, later and latest; the second and third also open what a killed process left.
+    for lines in [1, 40, 150] {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "store::child_that_stores_until_it_is_killed", "--nocapture"])
+            .env(CHILD, &path)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let mut ids = output.lines().map_while(Result::ok).filter_map(|line| {
+            let (_, id) = line.split_once(CHILD)?;
+            Some(ReceiptId::new(id.trim().parse().ok()?))
+        });
+        said.extend(ids.by_ref().take(lines));
+        child.kill().unwrap();
+        // What was still in the pipe was said too.
+        said.extend(ids);
+        child.wait().unwrap();
+    }
+    assert!(said.len() >= 191);
+    let store = ReceiptStore::open(&path).unwrap();
+    for id in said {
+        let stored = store.get(id).unwrap().unwrap();
+        assert_eq!(stored.receipt.id(), id);
+        stored.receipt.verify().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_loses_nothing_and_storing_goes_on_when_there_is_room() {
+    let disk = SmallDisk::new(u64::MAX);
+    let store = {
+        let disk = disk.clone();
+        ReceiptStore::with_opener(Box::new(move || disk.open())).unwrap()
+    };
+    let mut kept = Vec::new();
+    for number in 0..20 {
+        let one = numbered(number);
+        store.put(std::slice::from_ref(&one)).await.unwrap();
+        kept.push(one);
+    }
+    disk.set_room(disk.used() / 4);
+    let mut refused = Vec::new();
+    for number in 20..400 {
+        let one = numbered(number);
+        match store.put(std::slice::from_ref(&one)).await {
+            Ok(()) => kept.push(one),
+            Err(error) => {
+                assert!(matches!(error, StoreError::Full), "{error}");
+                assert_eq!(error.to_api().status(), 507);
+                refused.push(one);
+                let first = store.get(kept[0].receipt.id()).unwrap();
+                assert_eq!(first.as_ref(), Some(&kept[0]), "what is stored can be read all the while");
+            }
+        }
+    }
+    assert!(refused.len() > 10, "the disk did fill up");
+    disk.set_room(u64::MAX);
+    let late = numbered(1_000);
+    store.put(std::slice::from_ref(&late)).await.unwrap();
+    kept.push(late);
+    for one in &kept {
+        assert_eq!(store.get(one.receipt.id()).unwrap().as_ref(), Some(one));
+    }
+    for one in &refused {
+        assert_eq!(store.get(one.receipt.id()).unwrap(), None, "who was told of a failure finds nothing");
+    }
+}
