@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
-use crate::command::{cargo, run, run_lines};
+use crate::command::{cargo, program, run, run_lines};
 use crate::{aarch64, layout, setup};
 
 /// Seconds that each fuzz target runs in the slow suite.
@@ -87,7 +87,12 @@ fn fuzz() -> Result<()> {
     }
     for target in fuzz_targets()? {
         let limit = format!("-max_total_time={FUZZ_SECONDS}");
-        let mut command = crate::command::program(&fuzz, &["fuzz", "run", &target, "--", &limit]);
+        // What is found goes to the first folder, which git ignores; the second holds whole examples to start from.
+        let folders = ["corpus", "seeds"].map(|kind| format!("fuzz/{kind}/{target}"));
+        for folder in &folders {
+            std::fs::create_dir_all(layout::root().join(folder)).with_context(|| format!("cannot make {folder}"))?;
+        }
+        let mut command = program(&fuzz, &["fuzz", "run", &target, &folders[0], &folders[1], "--", &limit]);
         run(command.env("RUSTUP_TOOLCHAIN", "nightly"))?;
     }
     Ok(())

@@ -8,6 +8,9 @@ use anyhow::{Context, Result};
 use crate::command::{output, program};
 use crate::layout;
 
+/// Examples that fuzzing starts from: bytes for machines, whatever they look like.
+const SEEDS: &str = "fuzz/seeds/";
+
 /// All text files that git tracks or would track.
 pub(crate) struct Tree {
     pub(crate) files: Vec<File>,
@@ -18,7 +21,7 @@ impl Tree {
         let list = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
         let names = output(&mut program("git", &list))?;
         let mut files = Vec::new();
-        for path in names.split('\0').filter(|path| !path.is_empty()) {
+        for path in names.split('\0').filter(|path| !path.is_empty() && !path.starts_with(SEEDS)) {
             let full = layout::root().join(path);
             // A file that is deleted but not yet committed is still listed.
             if !full.is_file() {
