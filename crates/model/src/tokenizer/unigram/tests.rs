@@ -65,11 +65,11 @@ fn spaces_are_prefixed_merged_and_dropped() {
 /// A map with one rule, "ab" to "c", written by hand.
 fn map() -> Vec<u8> {
     let mut units = vec![0_u32; 512];
-    // The root's children lie at 256 ^ label; those of "a" at 384 ^ label, and the value of "ab" at 448.
-    units[0] = 256 << 10;
-    units[256 ^ 0x61] = u32::from(b'a') | (256 ^ 0x61 ^ 384) << 10;
-    units[384 ^ 0x62] = u32::from(b'b') | (384 ^ 0x62 ^ 448) << 10 | 1 << 8;
-    units[448] = 1 << 31;
+    // The root's children lie at 0x100 ^ label; those of "a" at 0x180 ^ label, and the value of "ab" at 0x1c0.
+    units[0] = 0x100 << 10;
+    units[0x100 ^ 0x61] = u32::from(b'a') | (0x100 ^ 0x61 ^ 0x180) << 10;
+    units[0x180 ^ 0x62] = u32::from(b'b') | (0x180 ^ 0x62 ^ 0x1c0) << 10 | 1 << 8;
+    units[0x1c0] = 1 << 31;
     let mut blob = (units.len() as u32 * 4).to_le_bytes().to_vec();
     blob.extend(units.iter().flat_map(|unit| unit.to_le_bytes()));
     blob.extend(b"c\0");
