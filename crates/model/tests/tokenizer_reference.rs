@@ -14,6 +14,9 @@ use model::tokenizer::{Special, Tokenizer};
 use sha2::{Digest, Sha256};
 use support::reference::{gguf_of_gpt2_files, gguf_of_tokenizer_json};
 use tokenizers::models::bpe::BPE;
+use tokenizers::models::wordpiece::WordPiece;
+use tokenizers::normalizers::BertNormalizer;
+use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 
 fn load(path: &Path) -> Tokenizer {
@@ -47,7 +50,7 @@ fn check_vectors(vocabulary: &Path, folder: &Path, name: &str) {
 fn llama_cpp_vectors() {
     let Some(shared) = support::shared() else { return };
     let folder = shared.join("tokenizers/llama.cpp-vectors");
-    for name in ["gpt-2", "phi-3"] {
+    for name in ["gpt-2", "phi-3", "bert-bge"] {
         check_vectors(&folder.join(format!("ggml-vocab-{name}.gguf")), &folder, name);
     }
     // The vocabularies of Phi-3 and Llama 2 differ in special tokens only; the strings have none.
@@ -139,6 +142,37 @@ fn minimind_equals_the_tokenizers_crate() {
     let reference = tokenizers::Tokenizer::from_file(json).unwrap();
     let text = format!("<|im_start|>user\n{text}<|im_end|>\n");
     check_mixed("minimind2", &ours, &reference, &text);
+}
+
+/// The file writes a piece that begins a word with U+2581 before it, where BERT's own vocabulary writes "##" before the
+/// others.
+#[test]
+fn bert_equals_the_tokenizers_crate() {
+    let (Some(shared), Some(text)) = (support::shared(), mixed_text()) else { return };
+    let file = shared.join("tokenizers/llama.cpp-vectors/ggml-vocab-bert-bge.gguf");
+    let bytes = std::fs::read(&file).unwrap();
+    let gguf = Gguf::parse(&bytes).unwrap();
+    let written = gguf.array("tokenizer.ggml.tokens").unwrap().strings().unwrap();
+    let vocabulary = written.enumerate().map(|(id, token)| {
+        let token = String::from_utf8(token.to_vec()).unwrap();
+        let is_special = token.starts_with('[') && token.ends_with(']');
+        let first = token.strip_prefix('\u{2581}').map(str::to_owned);
+        let own = first.unwrap_or_else(|| if is_special { token } else { format!("##{token}") });
+        (own, id.into())
+    });
+    let vocabulary: serde_json::Map<String, serde_json::Value> = vocabulary.collect();
+    let model = serde_json::json!({
+        "type": "WordPiece",
+        "unk_token": "[UNK]",
+        "continuing_subword_prefix": "##",
+        "max_input_chars_per_word": 1_000_000,
+        "vocab": vocabulary,
+    });
+    let model: WordPiece = serde_json::from_str(&model.to_string()).unwrap();
+    let mut reference = tokenizers::Tokenizer::new(model);
+    reference.with_normalizer(Some(BertNormalizer::default())).unwrap();
+    reference.with_pre_tokenizer(Some(BertPreTokenizer));
+    check_mixed("bert-bge", &load(&file), &reference, &text);
 }
 
 #[test]

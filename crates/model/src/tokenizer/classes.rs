@@ -108,3 +108,10 @@ pub(super) fn ranges(expression: &str) -> Vec<(u32, u32)> {
         _ => Vec::new(),
     }
 }
+
+/// Whether a character lies in one of some sorted ranges.
+pub(super) fn in_ranges(ranges: &[(u32, u32)], character: char) -> bool {
+    let code = u32::from(character);
+    let after = ranges.partition_point(|&(start, _)| start <= code);
+    after > 0 && code <= ranges[after - 1].1
+}

@@ -10,7 +10,7 @@ pub enum TokenizerError {
     #[error(transparent)]
     Gguf(#[from] GgufError),
     /// `tokenizer.ggml.model` names an algorithm that is not built in.
-    #[error("tokenizer model {found:?} is not supported, expected one of gpt2, gemma4, llama, t5")]
+    #[error("tokenizer model {found:?} is not supported, expected one of gpt2, llama, gemma4, t5, bert")]
     UnknownModel {
         /// The name in the file.
         found: String,
@@ -102,7 +102,7 @@ pub enum TokenizerError {
         /// The byte.
         byte: u8,
     },
-    /// A unigram vocabulary needs a token for what no piece covers.
+    /// A unigram or word vocabulary needs a token for what no piece covers.
     #[error("{key} is missing, and this kind of vocabulary needs it")]
     MissingUnknown {
         /// The key that should name the token.

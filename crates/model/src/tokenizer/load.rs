@@ -7,10 +7,12 @@ use super::characters::CharacterPairs;
 use super::charsmap::CharsMap;
 use super::merge::NO_TOKEN;
 use super::pieces::{ScoredPieces, WRITTEN_SPACE, rank_of_score};
+use super::prefixes::Prefixes;
 use super::specials::Specials;
 use super::split::Splitter;
 use super::unigram::{Normaliser, Unigram};
 use super::vocabulary::{Kind, Vocabulary};
+use super::words::{Cleaner, WordPieces};
 use super::{Encoder, Tokenizer, TokenizerError};
 use crate::gguf::{Gguf, Strings, Value};
 
@@ -27,6 +29,8 @@ const ADD_BOS: &str = "tokenizer.ggml.add_bos_token";
 const ADD_EOS: &str = "tokenizer.ggml.add_eos_token";
 const SPACE_PREFIX: &str = "tokenizer.ggml.add_space_prefix";
 const MERGE_SPACES: &str = "tokenizer.ggml.remove_extra_whitespaces";
+const LOWERCASE: &str = "tokenizer.ggml.normalizer.lowercase";
+const STRIP_ACCENTS: &str = "tokenizer.ggml.normalizer.strip_accents";
 const CHARS_MAP: &str = "tokenizer.ggml.precompiled_charsmap";
 
 /// Tokens that end an answer by their name. Most files name one such token, but chat models end a turn with another
@@ -64,6 +68,8 @@ enum Algorithm {
     Pieces,
     /// Pieces chosen by the sum of their scores.
     Unigram,
+    /// The longest pieces of words.
+    Words,
 }
 
 impl Algorithm {
@@ -73,6 +79,7 @@ impl Algorithm {
             "gemma4" => Self::Characters,
             "llama" => Self::Pieces,
             "t5" => Self::Unigram,
+            "bert" => Self::Words,
             _ => return None,
         })
     }
@@ -149,6 +156,14 @@ impl<'a> Entries<'a> {
         ends.map(|(token, _)| TokenId::new(token as u32))
     }
 
+    /// The tokens that text can become, ready to be matched.
+    fn prefixes(&self, vocabulary: &Vocabulary) -> Result<Prefixes, TokenizerError> {
+        let entries = self.iter().enumerate();
+        let reachable =
+            entries.filter(|(_, (text, kind))| matches!(kind, Kind::Normal | Kind::Unused) && !text.is_empty());
+        Prefixes::new(vocabulary, reachable.map(|(token, _)| token as u32).collect())
+    }
+
     fn vocabulary(&self, algorithm: Algorithm) -> Result<Vocabulary, TokenizerError> {
         let mut vocabulary = Vocabulary::with_capacity(self.kinds.len())?;
         let mut bytes = Vec::new();
@@ -165,7 +180,7 @@ impl<'a> Entries<'a> {
                     readable
                 }
                 (Kind::Normal, Algorithm::Characters)
-                | (Kind::Normal | Kind::Unused, Algorithm::Pieces | Algorithm::Unigram) => {
+                | (Kind::Normal | Kind::Unused, Algorithm::Pieces | Algorithm::Unigram | Algorithm::Words) => {
                     read_spaces(written, &mut bytes);
                     true
                 }
@@ -212,7 +227,7 @@ impl Names {
         let [unknown, bos, eos] = match algorithm {
             Algorithm::Pieces => [Some(0), Some(1), Some(2)],
             Algorithm::Unigram => [Some(2), None, Some(1)],
-            Algorithm::Bytes | Algorithm::Characters => [None; 3],
+            Algorithm::Bytes | Algorithm::Characters | Algorithm::Words => [None; 3],
         };
         let (unknown, bos, eos) = (named(UNKNOWN, unknown)?, named(BOS, bos)?, named(EOS, eos)?);
         let ends = [eos, named(END_OF_TURN, None)?, named(END_OF_MESSAGE, None)?];
@@ -273,6 +288,11 @@ fn encoder(
             Encoder::Pieces(ScoredPieces { ranks, byte_tokens: byte_tokens()?, space_prefix, by_word })
         }
         Algorithm::Unigram => Encoder::Unigram(unigram(gguf, entries, vocabulary, unknown)?),
+        Algorithm::Words => {
+            let lowercase = boolean(gguf, LOWERCASE, true)?;
+            let cleaner = Cleaner::new(lowercase, boolean(gguf, STRIP_ACCENTS, lowercase)?);
+            Encoder::Words(WordPieces::new(entries.prefixes(vocabulary)?, needed(unknown)?, cleaner))
+        }
     })
 }
 
@@ -292,7 +312,6 @@ fn unigram(
     vocabulary: &Vocabulary,
     unknown: Option<TokenId>,
 ) -> Result<Unigram, TokenizerError> {
-    let unknown = unknown.ok_or(TokenizerError::MissingUnknown { key: UNKNOWN })?.get();
     let mut numbers = Vec::with_capacity(vocabulary.len());
     for (token, score) in scores(gguf, vocabulary)?.enumerate() {
         if score.is_nan() {
@@ -312,12 +331,11 @@ fn unigram(
         space_prefix: boolean(gguf, SPACE_PREFIX, false)?,
         merge_spaces: boolean(gguf, MERGE_SPACES, false)?,
     };
-    let reachable = entries
-        .iter()
-        .enumerate()
-        .filter(|(_, (text, kind))| matches!(kind, Kind::Normal | Kind::Unused) && !text.is_empty());
-    let pieces = reachable.map(|(token, _)| token as u32).collect();
-    Unigram::new(vocabulary, pieces, numbers, unknown, normaliser)
+    Ok(Unigram::new(entries.prefixes(vocabulary)?, numbers, needed(unknown)?, normaliser))
+}
+
+fn needed(unknown: Option<TokenId>) -> Result<u32, TokenizerError> {
+    unknown.map(TokenId::get).ok_or(TokenizerError::MissingUnknown { key: UNKNOWN })
 }
 
 fn scores<'a>(
@@ -346,23 +364,20 @@ fn byte_tokens(
     unknown: Option<TokenId>,
 ) -> Result<Box<[u32; 256]>, TokenizerError> {
     let mut tokens = Box::new([NO_TOKEN; 256]);
-    match algorithm {
-        Algorithm::Bytes => {
-            for byte in 0..=u8::MAX {
-                tokens[usize::from(byte)] = vocabulary.find(&[byte]).unwrap_or(NO_TOKEN);
-            }
+    if algorithm == Algorithm::Bytes {
+        for byte in 0..=u8::MAX {
+            tokens[usize::from(byte)] = vocabulary.find(&[byte]).unwrap_or(NO_TOKEN);
         }
-        Algorithm::Pieces | Algorithm::Characters | Algorithm::Unigram => {
-            let bytes = entries.iter().enumerate().filter(|(_, (_, kind))| *kind == Kind::Byte);
-            for (token, (written, _)) in bytes {
-                let token = token as u32;
-                let slot = &mut tokens[usize::from(read_byte_token(token, written)?)];
-                if *slot != NO_TOKEN {
-                    let text = String::from_utf8_lossy(written).into_owned();
-                    return Err(TokenizerError::DuplicateToken { first: *slot, second: token, text });
-                }
-                *slot = token;
+    } else {
+        let bytes = entries.iter().enumerate().filter(|(_, (_, kind))| *kind == Kind::Byte);
+        for (token, (written, _)) in bytes {
+            let token = token as u32;
+            let slot = &mut tokens[usize::from(read_byte_token(token, written)?)];
+            if *slot != NO_TOKEN {
+                let text = String::from_utf8_lossy(written).into_owned();
+                return Err(TokenizerError::DuplicateToken { first: *slot, second: token, text });
             }
+            *slot = token;
         }
     }
     for byte in (0..=u8::MAX).filter(|&byte| is_in_utf8(byte)) {

@@ -1,12 +1,13 @@
 //! Text to tokens and back, from the vocabulary that a GGUF file carries.
 //!
-//! Four algorithms are built in, named as `tokenizer.ggml.model` names them:
+//! Five algorithms are built in, named as `tokenizer.ggml.model` names them:
 //!
 //! - `gpt2`: byte-level byte-pair encoding (GPT-2, Llama 3, Qwen, `SmolLM`, Falcon, `DeepSeek` and their kin, which differ
 //!   in how text is cut into words, see `split.rs`);
 //! - `llama`: `SentencePiece`'s pieces, joined by score (Llama 2, Gemma);
 //! - `gemma4`: byte-pair encoding over characters;
-//! - `t5`: `SentencePiece`'s unigram model (T5, XLM-R).
+//! - `t5`: `SentencePiece`'s unigram model (T5, XLM-R);
+//! - `bert`: `WordPiece`.
 //!
 //! # Why not the `tokenizers` crate
 //!
@@ -36,12 +37,14 @@ mod error;
 mod load;
 mod merge;
 mod pieces;
+mod prefixes;
 mod slots;
 pub(crate) mod specials;
 mod split;
 mod stream;
 mod unigram;
 mod vocabulary;
+mod words;
 
 use std::ops::Range;
 
@@ -56,6 +59,7 @@ use pieces::ScoredPieces;
 use specials::Specials;
 use unigram::Unigram;
 use vocabulary::{Kind, Vocabulary};
+use words::WordPieces;
 
 /// What to do with text that reads like a control token, such as `<|im_end|>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +91,7 @@ enum Encoder {
     Characters(CharacterPairs),
     Pieces(ScoredPieces),
     Unigram(Unigram),
+    Words(WordPieces),
 }
 
 /// A token and the byte of the text at which it starts.
@@ -142,6 +147,7 @@ impl Tokenizer {
         match &self.encoder {
             Encoder::Bytes(encoder) => encoder.encode(&self.vocabulary, text, base, out),
             Encoder::Characters(encoder) => encoder.encode(&self.vocabulary, text, base, out),
+            Encoder::Words(encoder) => encoder.encode(&self.vocabulary, text, base, out),
             Encoder::Unigram(encoder) => encoder.encode(&self.vocabulary, text, base, out),
             Encoder::Pieces(encoder) => encoder.encode(&self.vocabulary, text, base, out),
         }

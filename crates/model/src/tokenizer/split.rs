@@ -12,7 +12,7 @@
 //! matches stays a piece. The tests run the published expressions in the `tokenizers` crate against this module.
 
 use super::TokenizerError;
-use super::classes::{ClassSet, Classes, ranges};
+use super::classes::{ClassSet, Classes, in_ranges, ranges};
 
 /// The rule of a vocabulary.
 #[derive(Debug, Clone)]
@@ -333,12 +333,6 @@ impl Splitter {
 
 fn is_newline(c: char) -> bool {
     matches!(c, '\r' | '\n')
-}
-
-fn in_ranges(ranges: &[(u32, u32)], c: char) -> bool {
-    let code = u32::from(c);
-    let after = ranges.partition_point(|&(start, _)| start <= code);
-    after > 0 && code <= ranges[after - 1].1
 }
 
 /// Past one space, if there is one.

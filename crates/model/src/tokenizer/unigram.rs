@@ -4,13 +4,11 @@
 //!
 //! Before that, the text is normalised by the rules that the vocabulary carries, see [`CharsMap`].
 
+use super::Placed;
 use super::charsmap::CharsMap;
 use super::pieces::WRITTEN_SPACE;
+use super::prefixes::Prefixes;
 use super::vocabulary::Vocabulary;
-use super::{Placed, TokenizerError};
-
-/// Longest piece in bytes. Each position of a text looks at pieces of up to this length; real ones stay under 64.
-const PIECE_BYTES_MAX: usize = 1_024;
 
 /// How much less than the worst piece an unknown character scores, as in `SentencePiece`.
 const UNKNOWN_PENALTY: f64 = 10.0;
@@ -19,8 +17,7 @@ const UNKNOWN_PENALTY: f64 = 10.0;
 #[derive(Debug, Clone)]
 pub(super) struct Unigram {
     scores: Vec<f32>,
-    /// The pieces that text can become, sorted by their bytes.
-    sorted: Vec<u32>,
+    prefixes: Prefixes,
     unknown: u32,
     unknown_score: f64,
     normaliser: Normaliser,
@@ -45,23 +42,11 @@ struct Best {
 }
 
 impl Unigram {
-    /// `pieces` are the tokens that text can become, in any order.
-    pub(super) fn new(
-        vocabulary: &Vocabulary,
-        mut pieces: Vec<u32>,
-        scores: Vec<f32>,
-        unknown: u32,
-        normaliser: Normaliser,
-    ) -> Result<Self, TokenizerError> {
-        for &token in &pieces {
-            let found = vocabulary.bytes_of(token).len();
-            if found > PIECE_BYTES_MAX {
-                return Err(TokenizerError::TokenTooLong { token, found, limit: PIECE_BYTES_MAX });
-            }
-        }
-        pieces.sort_unstable_by(|&left, &right| vocabulary.bytes_of(left).cmp(vocabulary.bytes_of(right)));
-        let worst = pieces.iter().map(|&token| f64::from(scores[token as usize])).reduce(f64::min).unwrap_or(0.0);
-        Ok(Self { scores, sorted: pieces, unknown, unknown_score: worst - UNKNOWN_PENALTY, normaliser })
+    /// `prefixes` holds the tokens that text can become.
+    pub(super) fn new(prefixes: Prefixes, scores: Vec<f32>, unknown: u32, normaliser: Normaliser) -> Self {
+        let of_pieces = prefixes.tokens().iter().map(|&token| f64::from(scores[token as usize]));
+        let worst = of_pieces.reduce(f64::min).unwrap_or(0.0);
+        Self { scores, prefixes, unknown, unknown_score: worst - UNKNOWN_PENALTY, normaliser }
     }
 
     /// Encodes text that holds no special token; `base` is where it starts.
@@ -94,7 +79,7 @@ impl Unigram {
             let here = best[start].score;
             let character_end = start + character.len_utf8();
             let mut covers_character = false;
-            self.for_each_piece_at(vocabulary, &text.as_bytes()[start..], |len, token| {
+            self.prefixes.each(vocabulary, &text.as_bytes()[start..], |len, token| {
                 covers_character |= start + len == character_end;
                 improve(&mut best[start + len], here + f64::from(self.scores[token as usize]), start, token);
             });
@@ -103,22 +88,6 @@ impl Unigram {
             }
         }
         best
-    }
-
-    /// Calls back with every piece that the text begins with, shortest first.
-    fn for_each_piece_at(&self, vocabulary: &Vocabulary, text: &[u8], mut found: impl FnMut(usize, u32)) {
-        let mut candidates = self.sorted.as_slice();
-        for (depth, &byte) in text.iter().enumerate() {
-            // The candidates share their first `depth` bytes. One that ends there sorts before those that go on.
-            let at = |token: u32| vocabulary.bytes_of(token).get(depth).copied();
-            let start = candidates.partition_point(|&token| at(token) < Some(byte));
-            let end = candidates.partition_point(|&token| at(token) <= Some(byte));
-            candidates = &candidates[start..end];
-            let Some(&shortest) = candidates.first() else { return };
-            if vocabulary.bytes_of(shortest).len() == depth + 1 {
-                found(depth + 1, shortest);
-            }
-        }
     }
 }
 

@@ -19,8 +19,8 @@ fn ours(pieces: &[(String, f32)], normaliser: Normaliser) -> (Vocabulary, Unigra
         scores.push(*score);
     }
     let reachable = (1..=pieces.len() as u32).collect();
-    let unigram = Unigram::new(&vocabulary, reachable, scores, 0, normaliser).expect("pieces are short");
-    (vocabulary, unigram)
+    let prefixes = Prefixes::new(&vocabulary, reachable).expect("pieces are short");
+    (vocabulary, Unigram::new(prefixes, scores, 0, normaliser))
 }
 
 fn encode((vocabulary, unigram): &(Vocabulary, Unigram), text: &str) -> Vec<(u32, usize)> {
