@@ -31,12 +31,12 @@ fn hidden(asked: &Question, read: &Question) -> Statement {
     lie
 }
 
-fn first_false_token(lie: &Statement) -> Option<usize> {
-    Some(first_difference(&lie.job.prompt, &lie.evidence.prompt))
+fn first_false_token(lie: &Statement) -> usize {
+    first_difference(&lie.job.prompt, &lie.evidence.prompt)
 }
 
-fn first_false_state(lie: &Statement) -> Option<usize> {
-    Some(first_difference(&Engine::new(&subject().model).states(&lie.consumed()), &lie.evidence.states))
+fn first_false_state(lie: &Statement) -> usize {
+    first_difference(&Engine::new(&subject().model).states(&lie.consumed()), &lie.evidence.states)
 }
 
 fn with_messages(messages: &Value) -> Question {
@@ -57,25 +57,25 @@ fn with_system_prompt() -> Question {
 #[test]
 fn one_word_of_the_prompt_edited() {
     let lie = declared(&Question::greedy(), &edited());
-    assert_refuted(&lie.judge(), Kind::Prompt, first_false_token(&lie));
+    assert_refuted(&lie.judge(), Kind::Prompt, Some(first_false_token(&lie)));
 }
 
 #[test]
 fn one_word_of_the_prompt_edited_and_hidden() {
     let lie = hidden(&Question::greedy(), &edited());
-    assert_refuted(&lie.judge(), Kind::State, first_false_state(&lie));
+    assert_refuted(&lie.judge(), Kind::State, Some(first_false_state(&lie)));
 }
 
 #[test]
 fn system_prompt_injected() {
     let lie = declared(&Question::greedy(), &with_system_prompt());
-    assert_refuted(&lie.judge(), Kind::Prompt, first_false_token(&lie));
+    assert_refuted(&lie.judge(), Kind::Prompt, Some(first_false_token(&lie)));
 }
 
 #[test]
 fn system_prompt_injected_and_hidden() {
     let lie = hidden(&Question::greedy(), &with_system_prompt());
-    assert_refuted(&lie.judge(), Kind::State, first_false_state(&lie));
+    assert_refuted(&lie.judge(), Kind::State, Some(first_false_state(&lie)));
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn system_prompt_injected_and_passed_off_as_the_users() {
     let mut lie = declared(&Question::greedy(), &with_system_prompt());
     lie.evidence.prompt.iter_mut().for_each(|token| token.origin = Origin::User);
     lie.bind();
-    assert_refuted(&lie.judge(), Kind::Prompt, first_false_token(&lie));
+    assert_refuted(&lie.judge(), Kind::Prompt, Some(first_false_token(&lie)));
 }
 
 #[test]
@@ -109,9 +109,9 @@ fn prompt_truncated() {
     let asked = with_messages(&json!([{"role": "user", "content": format!("{document}{SKY}")}]));
     let read = with_messages(&json!([{"role": "user", "content": &document[document.len() / 2..]}]));
     let lie = declared(&asked, &read);
-    assert_refuted(&lie.judge(), Kind::Prompt, first_false_token(&lie));
+    assert_refuted(&lie.judge(), Kind::Prompt, Some(first_false_token(&lie)));
     let lie = hidden(&asked, &read);
-    assert_refuted(&lie.judge(), Kind::State, first_false_state(&lie));
+    assert_refuted(&lie.judge(), Kind::State, Some(first_false_state(&lie)));
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn message_dropped_from_the_conversation() {
         ])
     };
     let lie = declared(&with_messages(&turns("Answer in French.")), &Question::greedy());
-    assert_refuted(&lie.judge(), Kind::Prompt, first_false_token(&lie));
+    assert_refuted(&lie.judge(), Kind::Prompt, Some(first_false_token(&lie)));
 }
 
 #[test]

@@ -106,7 +106,7 @@ fn odds(logits: &[f32], temperature: f32) -> Vec<(u128, usize)> {
 /// The token that a draw falls on.
 fn picked(odds: &[(u128, usize)], draw: u64) -> usize {
     let (total, _) = odds[odds.len() - 1];
-    let point = u128::from(draw) * total >> 64;
+    let point = (u128::from(draw) * total) >> 64;
     odds[odds.partition_point(|(sum, _)| *sum <= point)].1
 }
 

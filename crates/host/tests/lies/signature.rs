@@ -51,11 +51,11 @@ fn malleated_signature() {
     let signature = &mut bytes[SignedReceipt::SIZE_BYTES - Signature::SIZE_BYTES..];
     let mirrored = subtracted(&ORDER, &signature[32..64]);
     signature[32..64].copy_from_slice(&mirrored);
-    signature[64] ^= 27 ^ 28;
+    signature[64] ^= 0x1b ^ 0x1c;
     assert_eq!(SignedReceipt::from_bytes(&bytes), Err(DecodeError::Signature(SignatureError::HighS)));
     // Mirrored alone it is a legal signature, of nobody.
     let mut bytes = signed.to_bytes();
-    bytes[SignedReceipt::SIZE_BYTES - 1] ^= 27 ^ 28;
+    bytes[SignedReceipt::SIZE_BYTES - 1] ^= 0x1b ^ 0x1c;
     assert_refuted(&judged(&truth, &SignedReceipt::from_bytes(&bytes).unwrap()), Kind::Signature, None);
 }
 
