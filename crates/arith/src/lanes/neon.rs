@@ -97,7 +97,6 @@ impl<const DOT: bool> Lanes for Neon<DOT> {
             let moved = vshlq_u8(x, vdupq_n_s8(4 - from as i8));
             vorrq_u8(low, vandq_u8(moved, vdupq_n_u8(mask << 4)))
         }
-        fn prepare_signed(w: uint8x16_t) -> uint8x16_t { w }
         fn dot_pairs(init: int32x4_t, pairs: int32x4_t, x: i32) -> int32x4_t {
             let (pairs, x) = (vreinterpretq_s16_s32(pairs), vreinterpretq_s16_s32(vdupq_n_s32(x)));
             let low = vmull_s16(vget_low_s16(pairs), vget_low_s16(x));
@@ -105,6 +104,11 @@ impl<const DOT: bool> Lanes for Neon<DOT> {
         }
         fn first_factor(pairs: int32x4_t) -> int32x4_t { vshrq_n_s32::<16>(vshlq_n_s32::<16>(pairs)) }
         fn second_factor(pairs: int32x4_t) -> int32x4_t { vshrq_n_s32::<16>(pairs) }
+    }
+
+    #[inline(always)]
+    fn prepare_signed(self, w: uint8x16_t) -> uint8x16_t {
+        w
     }
 
     #[inline(always)]

@@ -23,6 +23,16 @@ fn bits(x: &[f32]) -> Vec<u32> {
     x.iter().map(|v| v.to_bits()).collect()
 }
 
+#[test]
+fn instruction_sets_are_named_and_found_again() {
+    let all = Isa::available();
+    println!("instruction sets: {}", all.iter().map(|isa| isa.name()).collect::<Vec<_>>().join(", "));
+    assert_eq!(all.first(), Some(&Isa::detect()));
+    assert_eq!(all.last(), Some(&Isa::portable()));
+    assert!(all.iter().all(|isa| Isa::named(isa.name()) == Some(*isa)));
+    assert_eq!(Isa::named("abacus"), None);
+}
+
 /// Whether the slow suite was asked for.
 fn slow() -> bool {
     std::env::var("CANDOR_SLOW").is_ok_and(|v| v == "1")
