@@ -14,8 +14,8 @@ pub(crate) const SUMS256: usize = 12;
 /// Layout: `quants [T][C]` i8 and `scales [T][C / block]` f32, or `values [T][C]` f32 for [`ActivationKind::F32`]. `sums` repeats
 /// what the quants say, in the forms that kernels want to have at hand:
 ///
-/// - a block of 32, [`SUMS32`] words: -128, -16 and -8 times the sum of the quants; the bits of `f32(sum) * scale`;
-/// - a block of 256, [`SUMS256`] words: the 16 sums of 16 quants as pairs of `i16`, the 8 sums of 32 likewise.
+/// - a block of 32, `SUMS32` words: -128, -16 and -8 times the sum of the quants; the bits of `f32(sum) * scale`;
+/// - a block of 256, `SUMS256` words: the 16 sums of 16 quants as pairs of `i16`, the 8 sums of 32 likewise.
 #[derive(Debug, Clone)]
 pub struct Activations {
     pub(crate) kind: ActivationKind,
