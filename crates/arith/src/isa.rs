@@ -1,5 +1,6 @@
 //! Which instruction set runs the kernels.
 
+use crate::environment;
 use crate::lanes::Kernel;
 #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
 use crate::lanes::neon::Neon;
@@ -78,9 +79,9 @@ impl Isa {
         }
     }
 
-    /// Runs a kernel.
+    /// Runs a kernel, in the canonical floating-point environment.
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
-        match self.0 {
+        environment::canonical(|| match self.0 {
             #[cfg(target_arch = "x86_64")]
             Set::Avx512(lanes) => lanes.run(kernel),
             #[cfg(target_arch = "x86_64")]
@@ -92,7 +93,7 @@ impl Isa {
             #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
             Set::NeonBase(lanes) => lanes.run(kernel),
             Set::Portable => kernel.portable(),
-        }
+        })
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod activations;
 mod attention;
+mod environment;
 mod fault;
 mod isa;
 mod kernel;

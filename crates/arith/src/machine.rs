@@ -9,9 +9,10 @@ use crate::attention::{self, AttentionShape, Query};
 use crate::fault::Fault;
 use crate::isa::Isa;
 use crate::kernel::attention::Attention;
-use crate::kernel::elementwise::{Binary, Elementwise, Max, RmsNorm, Weights};
+use crate::kernel::elementwise::{Binary, Elementwise, Max, RmsNorm, Scale, Weights};
 use crate::kernel::matmul::Product;
 use crate::kernel::quantise::Quantise;
+use crate::kernel::rope::Rope;
 use crate::matrix::{Matrix, PackError};
 use crate::memory::Arena;
 use crate::pool::Pool;
@@ -200,9 +201,7 @@ impl Machine {
 
     /// `x = x * factor`, element by element.
     pub fn scale(&self, x: &mut [f32], factor: f32) {
-        for x in x {
-            *x *= factor;
-        }
+        self.isa.run(Scale { x, factor });
     }
 
     /// `gate = silu(gate) * up`, element by element. A number that is not finite gives one that is not finite.
@@ -243,18 +242,19 @@ impl Machine {
         if x.is_empty() {
             return;
         }
-        for (x, row) in x.chunks_exact_mut(heads * head_dim).zip(table) {
+        for row in table {
             assert!(row.len() <= head_dim && row.len().is_multiple_of(2), "a row holds cosines and as many sines");
-            let pairs = row.len() / 2;
-            let (cos, sin) = row.split_at(pairs);
-            let (second, step) = match style {
-                RopeStyle::Interleaved => (1, 2),
-                RopeStyle::Halves => (pairs, 1),
-            };
-            for head in x.chunks_exact_mut(head_dim) {
-                portable::rope(head, cos, sin, second, step);
-            }
         }
+        let tokens = table.len();
+        let x = SharedSlice::new(x);
+        let turned = self.rows(tokens, heads * head_dim, &|t| {
+            let (cos, sin) = table[t].split_at(table[t].len() / 2);
+            // SAFETY: `rows` gives each token once.
+            let x = unsafe { x.row(t, tokens) };
+            self.isa.run(Rope { x, head_dim, cos, sin, style });
+            Ok(())
+        });
+        debug_assert_eq!(turned, Ok(()), "a rotation has no faults");
     }
 
     /// Canonical attention of each query over the keys before it; `out` is `[queries][heads][head_dim]`.

@@ -78,6 +78,29 @@ impl Elementwise<'_> {
     }
 }
 
+/// `x = x * factor`, element by element.
+#[derive(Debug)]
+pub(crate) struct Scale<'a> {
+    pub(crate) x: &'a mut [f32],
+    pub(crate) factor: f32,
+}
+
+impl Kernel for Scale<'_> {
+    type Output = ();
+
+    fn portable(self) {
+        for x in self.x {
+            *x *= self.factor;
+        }
+    }
+
+    /// The compiler makes vectors of a loop that is as plain as this one.
+    #[inline(always)]
+    fn lanes<L: Lanes>(self, _: L) {
+        self.portable();
+    }
+}
+
 /// RMS norm of one row.
 #[derive(Debug)]
 pub(crate) struct RmsNorm<'a> {

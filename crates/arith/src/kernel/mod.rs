@@ -7,3 +7,4 @@ pub(crate) mod format;
 pub(crate) mod functions;
 pub(crate) mod matmul;
 pub(crate) mod quantise;
+pub(crate) mod rope;

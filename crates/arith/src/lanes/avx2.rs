@@ -81,6 +81,7 @@ impl<const VNNI: bool> Lanes for Avx2<VNNI> {
         fn select_lt(a: __m256, b: __m256, yes: __m256, no: __m256) -> __m256 {
             _mm256_blendv_ps(no, yes, _mm256_cmp_ps::<_CMP_LT_OQ>(a, b))
         }
+        fn swap_neighbours(x: __m256) -> __m256 { _mm256_permute_ps::<0b10_11_00_01>(x) }
         fn bits(x: __m256) -> __m256i { _mm256_castps_si256(x) }
         fn float_of_bits(x: __m256i) -> __m256 { _mm256_castsi256_ps(x) }
         fn to_float(x: __m256i) -> __m256 { _mm256_cvtepi32_ps(x) }

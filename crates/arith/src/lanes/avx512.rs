@@ -78,6 +78,7 @@ impl Lanes for Avx512 {
         fn select_lt(a: __m512, b: __m512, yes: __m512, no: __m512) -> __m512 {
             _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b), no, yes)
         }
+        fn swap_neighbours(x: __m512) -> __m512 { _mm512_permute_ps::<0b10_11_00_01>(x) }
         fn bits(x: __m512) -> __m512i { _mm512_castps_si512(x) }
         fn float_of_bits(x: __m512i) -> __m512 { _mm512_castsi512_ps(x) }
         fn to_float(x: __m512i) -> __m512 { _mm512_cvtepi32_ps(x) }

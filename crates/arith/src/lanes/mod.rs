@@ -68,6 +68,8 @@ pub(crate) trait Lanes: Copy {
     fn min(self, a: Self::F, b: Self::F) -> Self::F;
     /// `if a < b { yes } else { no }`
     fn select_lt(self, a: Self::F, b: Self::F, yes: Self::F, no: Self::F) -> Self::F;
+    /// Each even lane changed for the odd one after it.
+    fn swap_neighbours(self, x: Self::F) -> Self::F;
     /// The bits.
     fn bits(self, x: Self::F) -> Self::I;
     /// The float of these bits.

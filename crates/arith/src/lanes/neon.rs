@@ -78,6 +78,7 @@ impl<const DOT: bool> Lanes for Neon<DOT> {
         fn select_lt(a: float32x4_t, b: float32x4_t, yes: float32x4_t, no: float32x4_t) -> float32x4_t {
             vbslq_f32(vcltq_f32(a, b), yes, no)
         }
+        fn swap_neighbours(x: float32x4_t) -> float32x4_t { vrev64q_f32(x) }
         fn bits(x: float32x4_t) -> int32x4_t { vreinterpretq_s32_f32(x) }
         fn float_of_bits(x: int32x4_t) -> float32x4_t { vreinterpretq_f32_s32(x) }
         fn to_float(x: int32x4_t) -> float32x4_t { vcvtq_f32_s32(x) }

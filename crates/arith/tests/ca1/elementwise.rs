@@ -67,6 +67,35 @@ proptest! {
         }
     }
 
+    #[test]
+    fn rotation(seed in any::<u64>(), pairs in prop::sample::select(vec![1usize, 16, 20, 32, 48, 64, 300]), tokens in 1usize..5) {
+        let mut random = Random::new(seed);
+        let (heads, head_dim) = (3, 2 * pairs + 4);
+        let x = random.numbers(tokens * heads * head_dim);
+        let rows: Vec<Vec<f32>> = (0..tokens).map(|_| random.numbers(2 * pairs)).collect();
+        let table: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
+        for style in [RopeStyle::Interleaved, RopeStyle::Halves] {
+            let mut expected = x.clone();
+            for (head, turned) in expected.chunks_mut(head_dim).enumerate() {
+                let before = turned.to_vec();
+                for pair in 0..pairs {
+                    let (c, s) = (rows[head / heads][pair], rows[head / heads][pairs + pair]);
+                    let (i, j) = match style {
+                        RopeStyle::Interleaved => (2 * pair, 2 * pair + 1),
+                        RopeStyle::Halves => (pair, pairs + pair),
+                    };
+                    turned[i] = before[i] * c - before[j] * s;
+                    turned[j] = before[j] * c + before[i] * s;
+                }
+            }
+            for machine in machines() {
+                let mut found = x.clone();
+                machine.rope(&mut found, heads, head_dim, &table, style);
+                prop_assert_eq!(bits(&found), bits(&expected), "{} {:?}", machine.isa(), style);
+            }
+        }
+    }
+
     /// The sum that a quantised block stands for never strays from its numbers by more than half a step.
     #[test]
     fn quantised_numbers_are_near(seed in any::<u64>()) {
