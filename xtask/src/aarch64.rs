@@ -11,16 +11,33 @@ use crate::{layout, setup};
 
 const TARGET: &str = "aarch64-unknown-linux-gnu";
 
+/// Debian's compiler; the one of a Rust toolchain may come first on the search path.
+const RUSTC: &str = "/usr/bin/rustc";
+
+const PACKAGES: &str = "rustc-web libstd-rust-web-dev:arm64 gcc-aarch64-linux-gnu qemu-user";
+
 /// Builds the tests of `arith` for aarch64 and runs them.
 pub(crate) fn test(tally: &mut Tally) -> Result<()> {
     install()?;
-    let mut command = cargo(&["test", "--package", "arith", "--target", TARGET, "--ignore-rust-version"]);
+    let mut command = cargo(&[
+        "test",
+        "--package",
+        "arith",
+        "--target",
+        TARGET,
+        "--ignore-rust-version",
+        "--no-fail-fast",
+        "--lib",
+        "--tests",
+    ]);
     command
         .arg("--target-dir")
         .arg(layout::root().join("target/aarch64"))
-        .env("RUSTC", "/usr/bin/rustc")
+        .env("RUSTC", RUSTC)
         .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc")
-        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", "qemu-aarch64 -L /usr/aarch64-linux-gnu");
+        // The C library of the arm64 packages, not the cross-compiler's: a loader of one and a library of the other loop
+        // for ever when a thread starts.
+        .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", "qemu-aarch64");
     run_lines(&mut command, &mut |line| tally.add(line)).map(drop)
 }
 
@@ -29,8 +46,8 @@ fn install() -> Result<()> {
     if !architectures.lines().any(|line| line == "arm64") {
         run(&mut program("dpkg", &["--add-architecture", "arm64"]))?;
     }
-    setup::debian(
-        "qemu-aarch64",
-        "rustc-web libstd-rust-web-dev:arm64 gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user",
-    )
+    for missing in ["qemu-aarch64", "aarch64-linux-gnu-gcc", RUSTC] {
+        setup::debian(missing, PACKAGES)?;
+    }
+    Ok(())
 }
