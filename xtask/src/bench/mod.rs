@@ -22,6 +22,7 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+use crate::command::{output, program};
 use crate::setup::DEFAULT_MODEL;
 use crate::table;
 
@@ -161,10 +162,21 @@ pub(crate) fn execute(options: &Options) -> Result<()> {
         return Ok(());
     }
     let model = setting.model.file_name().map(|name| name.display().to_string()).unwrap_or_default();
+    println!("{}", machine()?);
     println!("{model}, {threads} threads, best of {}; a ratio above 1 is better for Candor", setting.repeat);
     let cells = rows.iter().map(Row::cells).collect::<Vec<_>>();
     println!("{}", table::render(["case", "unit", "ours", "peer", "peer name", "ratio"], &cells));
     Ok(())
+}
+
+/// Where and of what the numbers are: processor, cores, commit.
+fn machine() -> Result<String> {
+    let processors = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let name = name.map_or("unknown processor", |(_, name)| name);
+    let cores = std::thread::available_parallelism()?;
+    let commit = output(&mut program("git", &["describe", "--always", "--dirty", "--exclude=*"]))?;
+    Ok(format!("{name}, {cores} cores; commit {}", commit.trim()))
 }
 
 /// The largest of some measurements.
