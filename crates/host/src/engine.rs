@@ -103,21 +103,13 @@ impl<'a> Engine<'a> {
             prompt_logprobs: scored,
         };
         let track = Track { order, cached: 0, output: OutputChain::new(), states: StateChain::new() };
-        match self.batcher.submit(job) {
-            Ok(id) => {
-                if track.order.echo && scored.is_none() {
-                    let echo = self.echo(&track, Vec::new());
-                    // A client that is gone already is noticed in the next step.
-                    let _ = track.order.events.try_send(echo);
-                }
-                self.tracks.insert(id, track);
-            }
-            Err(full) => {
-                let error = ApiError::Overloaded { jobs_max: full.waiting_max, retry_after_s: 1 };
-                let _ = track.order.events.try_send(HostEvent::Failed(error));
-                self.open.fetch_sub(1, Ordering::Relaxed);
-            }
+        let id = self.batcher.submit(job);
+        if track.order.echo && scored.is_none() {
+            let echo = self.echo(&track, Vec::new());
+            // A client that is gone already is noticed in the next step.
+            let _ = track.order.events.try_send(echo);
         }
+        self.tracks.insert(id, track);
     }
 
     fn step(&mut self) {

@@ -133,7 +133,6 @@ impl Host {
         };
         let limits = BatchLimits {
             active_max: config.active_max,
-            waiting_max: usize::MAX,
             rows_max: ROWS_MAX,
             pages_max: (config.kv_bytes_max / model.page_bytes(config.kv)).max(1),
             kv: config.kv,
@@ -167,11 +166,6 @@ impl Host {
     /// The machine for work beside the batch, such as verifying.
     pub fn machine(&self) -> &Machine {
         &self.machine
-    }
-
-    /// Choices that wait or are being computed.
-    pub fn open_choices(&self) -> usize {
-        self.open.load(Ordering::Relaxed)
     }
 
     /// Takes a request. What happens to it comes through the answer's events.

@@ -100,22 +100,12 @@ pub enum BatchError {
 pub struct BatchLimits {
     /// Sequences computed at the same time.
     pub active_max: usize,
-    /// Jobs waiting.
-    pub waiting_max: usize,
     /// Rows in one step: decoding sequences take one each, prompts share the rest.
     pub rows_max: usize,
     /// Pages of keys and values, those kept as prefixes included.
     pub pages_max: usize,
     /// How keys and values are stored.
     pub kv: KvType,
-}
-
-/// The queue of waiting jobs is full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{waiting_max} jobs are waiting already")]
-pub struct QueueFull {
-    /// The bound.
-    pub waiting_max: usize,
 }
 
 /// Rows of a step when all of them need logits: bounds the logits to a few megabytes.
@@ -161,19 +151,12 @@ impl<'m> Batcher<'m> {
         }
     }
 
-    /// Queues a job.
-    ///
-    /// # Errors
-    ///
-    /// The queue is full.
-    pub fn submit(&mut self, job: Job) -> Result<JobId, QueueFull> {
-        if self.waiting.len() >= self.limits.waiting_max {
-            return Err(QueueFull { waiting_max: self.limits.waiting_max });
-        }
+    /// Queues a job. How many may wait is for the owner to bound, who can refuse a request before it is a job.
+    pub fn submit(&mut self, job: Job) -> JobId {
         let id = JobId(self.next);
         self.next += 1;
         self.waiting.push_back((id, job));
-        Ok(id)
+        id
     }
 
     /// Forgets a job; what it computed stays as a prefix.
@@ -188,11 +171,6 @@ impl<'m> Batcher<'m> {
     /// Whether a step would do nothing.
     pub fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.active.is_empty()
-    }
-
-    /// Jobs in the queue and jobs being computed.
-    pub fn load(&self) -> (usize, usize) {
-        (self.waiting.len(), self.active.len())
     }
 
     /// Takes every active job one step further: one token for those that decode, a piece of the prompt for the others.

@@ -16,7 +16,7 @@ pub mod template;
 pub mod tokenizer;
 mod weights;
 
-pub use batch::{BatchError, BatchLimits, Batcher, Event, Job, JobId, QueueFull};
+pub use batch::{BatchError, BatchLimits, Batcher, Event, Job, JobId};
 pub use config::{Config, ConfigError, Gate, SlidingWindow};
 pub use forward::{ForwardError, Logits, Span, Workspace};
 pub use kv::{KvCache, PAGE_POSITIONS};

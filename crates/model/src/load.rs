@@ -120,11 +120,6 @@ impl Model {
         &self.parts
     }
 
-    /// Bytes of packed weights.
-    pub fn weight_bytes(&self) -> usize {
-        self.weights.size_bytes()
-    }
-
     /// Bytes of one page of keys and values.
     pub fn page_bytes(&self, kv: KvType) -> usize {
         let element = match kv {

@@ -205,15 +205,6 @@ impl Weights {
         gguf.tensor(name).map(|_| vector(gguf, name, config.head_dim / 2)).transpose()
     }
 
-    /// Bytes of all packed matrices.
-    pub(crate) fn size_bytes(&self) -> usize {
-        let layers = self.layers.iter().flat_map(|layer| {
-            [&layer.query, &layer.key, &layer.value, &layer.output, &layer.gate, &layer.up, &layer.down]
-                .map(|map| &map.matrix)
-        });
-        layers.chain([&self.embedding]).chain(&self.head).map(Matrix::size_bytes).sum()
-    }
-
     /// The matrix that maps the final hidden state to logits.
     pub(crate) fn head(&self) -> &Matrix {
         self.head.as_ref().unwrap_or(&self.embedding)

@@ -40,28 +40,6 @@ impl<const VNNI: bool> Avx2<VNNI> {
     }
 }
 
-/// Methods that are intrinsics on registers.
-macro_rules! registers {
-    ($(fn $name:ident$(<const $c:ident: $ct:ty>)?($($arg:ident: $t:ty),*) -> $ret:ty $body:block)*) => {$(
-        #[inline(always)]
-        fn $name$(<const $c: $ct>)?(self, $($arg: $t),*) -> $ret {
-            // SAFETY: `self` proves that the machine has the instructions; no memory is touched.
-            unsafe { $body }
-        }
-    )*};
-}
-
-/// Methods that are intrinsics on memory.
-macro_rules! memory {
-    ($(fn $name:ident($($arg:ident: $t:ty),*) $(-> $ret:ty)? $body:block)*) => {$(
-        #[inline(always)]
-        unsafe fn $name(self, $($arg: $t),*) $(-> $ret)? {
-            // SAFETY: `self` proves that the machine has the instructions; the caller vouches for the memory.
-            unsafe { $body }
-        }
-    )*};
-}
-
 impl<const VNNI: bool> Lanes for Avx2<VNNI> {
     const N: usize = 8;
     type F = __m256;

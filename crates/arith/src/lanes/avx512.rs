@@ -38,28 +38,6 @@ impl Avx512 {
     }
 }
 
-/// Methods that are intrinsics on registers.
-macro_rules! registers {
-    ($(fn $name:ident$(<const $c:ident: $ct:ty>)?($($arg:ident: $t:ty),*) -> $ret:ty $body:block)*) => {$(
-        #[inline(always)]
-        fn $name$(<const $c: $ct>)?(self, $($arg: $t),*) -> $ret {
-            // SAFETY: `self` proves that the machine has the instructions; no memory is touched.
-            unsafe { $body }
-        }
-    )*};
-}
-
-/// Methods that are intrinsics on memory.
-macro_rules! memory {
-    ($(fn $name:ident($($arg:ident: $t:ty),*) $(-> $ret:ty)? $body:block)*) => {$(
-        #[inline(always)]
-        unsafe fn $name(self, $($arg: $t),*) $(-> $ret)? {
-            // SAFETY: `self` proves that the machine has the instructions; the caller vouches for the memory.
-            unsafe { $body }
-        }
-    )*};
-}
-
 impl Lanes for Avx512 {
     const N: usize = 16;
     type F = __m512;

@@ -5,6 +5,28 @@
 //! implements [`Lanes`] exists only after detection, and kernels are inlined into one function that has the
 //! instruction set switched on (`run`), which is what makes the primitives both sound and fast.
 
+/// Methods that are intrinsics on registers.
+macro_rules! registers {
+    ($(fn $name:ident$(<const $c:ident: $ct:ty>)?($($arg:ident: $t:ty),*) -> $ret:ty $body:block)*) => {$(
+        #[inline(always)]
+        fn $name$(<const $c: $ct>)?(self, $($arg: $t),*) -> $ret {
+            // SAFETY: `self` proves that the machine has the instructions; no memory is touched.
+            unsafe { $body }
+        }
+    )*};
+}
+
+/// Methods that are intrinsics on memory.
+macro_rules! memory {
+    ($(fn $name:ident($($arg:ident: $t:ty),*) $(-> $ret:ty)? $body:block)*) => {$(
+        #[inline(always)]
+        unsafe fn $name(self, $($arg: $t),*) $(-> $ret)? {
+            // SAFETY: `self` proves that the machine has the instructions; the caller vouches for the memory.
+            unsafe { $body }
+        }
+    )*};
+}
+
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]

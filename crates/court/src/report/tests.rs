@@ -102,7 +102,7 @@ fn key() -> HostKey {
 }
 
 fn compute(job: &JobSpec) -> (Vec<TokenId>, Vec<claim::StateHash>, String) {
-    let limits = BatchLimits { active_max: 1, waiting_max: 1, rows_max: 64, pages_max: 8, kv: KvType::F16 };
+    let limits = BatchLimits { active_max: 1, rows_max: 64, pages_max: 8, kv: KvType::F16 };
     let mut batcher = Batcher::new(model(), limits);
     let job = Job {
         prompt: job.prompt.iter().map(|token| token.token).collect(),
@@ -111,7 +111,7 @@ fn compute(job: &JobSpec) -> (Vec<TokenId>, Vec<claim::StateHash>, String) {
         logprobs: None,
         prompt_logprobs: None,
     };
-    batcher.submit(job).unwrap();
+    batcher.submit(job);
     let (mut tokens, mut all_states, mut all_text) = (Vec::new(), Vec::new(), String::new());
     while !batcher.is_idle() {
         for event in batcher.step(&machine()) {
