@@ -12,8 +12,10 @@ mod attention;
 mod environment;
 mod fault;
 mod isa;
-mod kernel;
+// Its macros are for the kernels.
+#[macro_use]
 mod lanes;
+mod kernel;
 mod layout;
 mod machine;
 mod matrix;

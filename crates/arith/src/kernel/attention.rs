@@ -277,7 +277,10 @@ impl Attention<'_> {
         for j in 0..tile.keys {
             // SAFETY: `keys` lines of `head_dim` values; `keys` exponentials in each of R rows, as asserted by the caller.
             unsafe {
-                let v: [L::F; W] = std::array::from_fn(|i| l.load(tile.values.add(j * tile.head_dim + d + i * L::N)));
+                let mut v = [l.splat(0.0); W];
+                for (i, v) in v.iter_mut().enumerate() {
+                    *v = l.load(tile.values.add(j * tile.head_dim + d + i * L::N));
+                }
                 for (r, acc) in acc.iter_mut().enumerate() {
                     let e = l.splat(*e.as_ptr().add(r * tile.stride + j));
                     for (acc, v) in acc.iter_mut().zip(v) {

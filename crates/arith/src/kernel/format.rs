@@ -94,9 +94,8 @@ fn minimum_term<L: Lanes>(l: L, acc: L::F, s: L::I, d: L::F, a_scale: L::F, m: L
 #[inline(always)]
 unsafe fn nibbles32<L: Lanes>(l: L, quants: *const u8) -> [L::B; 8] {
     // SAFETY: the caller's block holds four lines of words.
-    let line = |i: usize| unsafe { l.load_bytes(quants.add(i * WORD)) };
-    let packed = [line(0), line(1), line(2), line(3)];
-    std::array::from_fn(|g| if g < 4 { l.low_nibbles(packed[g]) } else { l.high_nibbles(packed[g - 4]) })
+    let packed = unsafe { four!(i => l.load_bytes(quants.add(i * WORD))) };
+    eight!(g => if g < 4 { l.low_nibbles(packed[g]) } else { l.high_nibbles(packed[g - 4]) })
 }
 
 /// As [`nibbles32`], with the fifth bits of the fifth line.
@@ -104,7 +103,7 @@ unsafe fn nibbles32<L: Lanes>(l: L, quants: *const u8) -> [L::B; 8] {
 unsafe fn fives32<L: Lanes>(l: L, quants: *const u8) -> [L::B; 8] {
     // SAFETY: the caller's block holds five lines of words.
     let (low, fifth) = unsafe { (nibbles32(l, quants), l.load_bytes(quants.add(4 * WORD))) };
-    std::array::from_fn(|g| l.with_upper_bits(low[g], fifth, g as u32, 1))
+    eight!(g => l.with_upper_bits(low[g], fifth, g as u32, 1))
 }
 
 /// Signed bytes.
@@ -115,7 +114,7 @@ impl Format for Q8 {
     unsafe fn add_block<L: Lanes, const T: usize>(l: L, w: BlockAt, x: TokensAt, acc: &mut [L::F; T]) {
         // SAFETY: the caller vouches for the block and the tokens; the bound of the sums is beside `dot_signed`.
         unsafe {
-            let quants = std::array::from_fn(|g| l.prepare_signed(l.load_bytes(w.quants.add(g * WORD))));
+            let quants = eight!(g => l.prepare_signed(l.load_bytes(w.quants.add(g * WORD))));
             let d = l.load_f16(w.scales);
             for (t, acc) in acc.iter_mut().enumerate() {
                 let s = l.dot_signed(&quants, x.quants(t), x.sum32(t, 0));
@@ -183,8 +182,8 @@ impl<const FIFTH: bool> Format for SuperMinimum<FIFTH> {
             let mut s = [l.splat_i(0); T];
             for c in 0..4 {
                 let factors = l.load_pairs_u8(w.factors.add(c * PLANE));
-                let line: [L::B; 8] = std::array::from_fn(|g| l.load_bytes(w.quants.add((8 * c + g) * WORD)));
-                let mut low: [L::B; 8] = std::array::from_fn(|g| l.low_nibbles(line[g]));
+                let line = eight!(g => l.load_bytes(w.quants.add((8 * c + g) * WORD)));
+                let mut low = eight!(g => l.low_nibbles(line[g]));
                 if FIFTH {
                     low = with_fifth(l, low, w.quants, 2 * c);
                 }
@@ -197,7 +196,7 @@ impl<const FIFTH: bool> Format for SuperMinimum<FIFTH> {
                         l.scaled_dot::<8, 15>(*s, factor, &low, a)
                     };
                 }
-                let mut high: [L::B; 8] = std::array::from_fn(|g| l.high_nibbles(line[g]));
+                let mut high = eight!(g => l.high_nibbles(line[g]));
                 if FIFTH {
                     high = with_fifth(l, high, w.quants, 2 * c + 1);
                 }
@@ -213,7 +212,7 @@ impl<const FIFTH: bool> Format for SuperMinimum<FIFTH> {
             }
             let d = l.load_f16(w.scales);
             let dmin = l.load_f16(w.scales.add(PLANE));
-            let minimums: [L::I; 4] = std::array::from_fn(|c| l.load_pairs_u8(w.factors.add(128 + c * PLANE)));
+            let minimums = four!(c => l.load_pairs_u8(w.factors.add(128 + c * PLANE)));
             for (t, acc) in acc.iter_mut().enumerate() {
                 let mut m = l.splat_i(0);
                 for (c, minimums) in minimums.iter().enumerate() {
@@ -231,7 +230,7 @@ impl<const FIFTH: bool> Format for SuperMinimum<FIFTH> {
 /// Sets the fifth bits of sub-block `j`.
 #[inline(always)]
 unsafe fn with_fifth<L: Lanes>(l: L, low: [L::B; 8], quants: *const u8, j: usize) -> [L::B; 8] {
-    std::array::from_fn(|g| {
+    eight!(g => {
         // SAFETY: the caller's block holds eight lines of fifth bits after its 32 lines of nibbles.
         let fifth = unsafe { l.load_bytes(quants.add((32 + g) * WORD)) };
         l.with_upper_bits(low[g], fifth, j as u32, 1)
@@ -251,7 +250,7 @@ impl Format for Super6 {
                 for p in 0..4 {
                     // Sub-blocks 8h + 2p and 8h + 2p + 1: elements 128h + 32p ..+ 32.
                     let factors = l.load_pairs_i8(w.factors.add((4 * h + p) * PLANE));
-                    let six: [L::B; 8] = std::array::from_fn(|g| {
+                    let six = eight!(g => {
                         let nibbles = l.load_bytes(w.quants.add((16 * h + 8 * (p % 2) + g) * WORD));
                         let upper = l.load_bytes(w.quants.add((32 + 8 * h + g) * WORD));
                         let low = if p < 2 { l.low_nibbles(nibbles) } else { l.high_nibbles(nibbles) };
@@ -267,7 +266,7 @@ impl Format for Super6 {
                 }
             }
             let d = l.load_f16(w.scales);
-            let factors: [L::I; 8] = std::array::from_fn(|c| l.load_pairs_i8(w.factors.add(c * PLANE)));
+            let factors = eight!(c => l.load_pairs_i8(w.factors.add(c * PLANE)));
             for (t, acc) in acc.iter_mut().enumerate() {
                 let mut offset = l.splat_i(0);
                 for (c, factors) in factors.iter().enumerate() {

@@ -194,10 +194,11 @@ impl Product<'_> {
         for pass in 0..BAND_ROWS / L::N {
             let mut acc = [[l.splat(0.0); T]; W];
             for k in 0..cols {
-                let w: [L::F; W] = std::array::from_fn(|i| {
+                let mut w = [l.splat(0.0); W];
+                for i in 0..W {
                     // SAFETY: a float band is [C][16] elements; N of column k are read.
-                    unsafe { E::load(l, bytes[i].add((k * BAND_ROWS + pass * L::N) * E::SIZE)) }
-                });
+                    w[i] = unsafe { E::load(l, bytes[i].add((k * BAND_ROWS + pass * L::N) * E::SIZE)) };
+                }
                 for t in 0..T {
                     // SAFETY: each token has C values.
                     let x = l.splat(unsafe { *x[t].add(k) });

@@ -27,6 +27,28 @@ macro_rules! memory {
     )*};
 }
 
+/// An array of eight, the expression with the index 0 to 7.
+///
+/// `array::from_fn` takes a closure, which is a function of its own: where LLVM does not inline it, it lacks the instruction
+/// set of its surroundings, and each intrinsic in it is a call.
+macro_rules! eight {
+    ($i:ident => $e:expr) => {
+        [at!($i 0 $e), at!($i 1 $e), at!($i 2 $e), at!($i 3 $e), at!($i 4 $e), at!($i 5 $e), at!($i 6 $e), at!($i 7 $e)]
+    };
+}
+/// As `eight`, an array of four.
+macro_rules! four {
+    ($i:ident => $e:expr) => {
+        [at!($i 0 $e), at!($i 1 $e), at!($i 2 $e), at!($i 3 $e)]
+    };
+}
+macro_rules! at {
+    ($i:ident $value:literal $e:expr) => {{
+        let $i: usize = $value;
+        $e
+    }};
+}
+
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
