@@ -1,4 +1,5 @@
 #![expect(unsafe_code, reason = "threads fill the rows of one buffer, each its own")]
+#![expect(clippy::inline_always, reason = "the sums only get the quantiser's instruction set when they are inlined")]
 //! Activations in the form that a product reads.
 
 use crate::shared::SharedSlice;
@@ -75,10 +76,9 @@ impl Activations {
         self.sums.resize(quantised / kind.block_len() * words, 0);
     }
 
-    /// Fills in the sums of block `block` (counted through all tokens) from its quants and its scale.
+    /// Fills in the sums of a block from its quants and its scale.
+    #[inline(always)]
     pub(crate) fn fill_sums(kind: ActivationKind, quants: &[i8], scale: f32, sums: &mut [i32]) {
-        let sum = |quants: &[i8]| quants.iter().map(|&q| i32::from(q)).sum::<i32>();
-        let pair = |a: i32, b: i32| (a & 0xffff) | (b << 16);
         if kind == ActivationKind::Block32 {
             let s = sum(quants);
             let scaled = s as f32 * scale;
@@ -104,6 +104,21 @@ impl Activations {
             sums: SharedSlice::new(&mut self.sums),
         }
     }
+}
+
+#[inline(always)]
+fn sum(quants: &[i8]) -> i32 {
+    let mut sum = 0;
+    for &q in quants {
+        sum += i32::from(q);
+    }
+    sum
+}
+
+/// Two 16-bit integers in one word.
+#[inline(always)]
+fn pair(a: i32, b: i32) -> i32 {
+    (a & 0xffff) | (b << 16)
 }
 
 /// The buffers of [`Activations`].

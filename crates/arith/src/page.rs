@@ -1,5 +1,8 @@
 //! Pages of keys and values.
 
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+
 use crate::fault::Fault;
 use crate::memory::AlignedBytes;
 
@@ -48,25 +51,17 @@ impl KvPage {
         assert!(slot < PAGE_POSITIONS, "slot {slot} of a page of {PAGE_POSITIONS}");
         assert_eq!(key.len(), self.kv_heads * self.head_dim, "a key holds head_dim numbers for every head");
         assert_eq!(value.len(), key.len(), "a value is as long as a key");
-        let fits = |x: &f32| match self.format {
-            KvFormat::F16 => half::f16::from_f32(*x).is_finite(),
-            KvFormat::F32 => x.is_finite(),
-        };
-        if let Some(index) = key.iter().chain(value).position(|x| !fits(x)) {
+        let (format, head_dim) = (self.format, self.head_dim);
+        // All numbers are looked at before the first one that does not fit is searched: that is a loop over vectors.
+        if !key.iter().chain(value).fold(true, |all, x| all & format.fits(*x)) {
+            let index = key.iter().chain(value).position(|x| !format.fits(*x)).unwrap_or(0);
             return Err(Fault { operation: "kv_write", index });
         }
-        let (format, head_dim) = (self.format, self.head_dim);
         for (head, (key, value)) in key.chunks_exact(head_dim).zip(value.chunks_exact(head_dim)).enumerate() {
             let first = self.key_index(head, slot);
-            let keys = self.keys.as_mut_slice();
-            for (d, &x) in key.iter().enumerate() {
-                format.store(keys, first + 16 * d, x);
-            }
+            format.store(self.keys.as_mut_slice(), first, 16, key);
             let first = self.value_index(head, slot);
-            let values = self.values.as_mut_slice();
-            for (d, &x) in value.iter().enumerate() {
-                format.store(values, first + d, x);
-            }
+            format.store(self.values.as_mut_slice(), first, 1, value);
         }
         Ok(())
     }
@@ -119,10 +114,34 @@ impl KvFormat {
         }
     }
 
-    fn store(self, bytes: &mut [u8], index: usize, x: f32) {
+    /// Whether a number is finite once it is stored.
+    fn fits(self, x: f32) -> bool {
         match self {
-            Self::F16 => bytes[2 * index..][..2].copy_from_slice(&half::f16::from_f32(x).to_le_bytes()),
-            Self::F32 => bytes[4 * index..][..4].copy_from_slice(&x.to_le_bytes()),
+            // Halfway between the largest f16 and the next power of two, from where rounding leads to infinity.
+            Self::F16 => x.abs() < 65_520.0,
+            Self::F32 => x.is_finite(),
+        }
+    }
+
+    /// Stores numbers from `index` on, `stride` apart.
+    fn store(self, bytes: &mut [u8], index: usize, stride: usize, x: &[f32]) {
+        let mut places = bytes[index * self.size()..].chunks_mut(stride * self.size());
+        let mut halves = [f16::ZERO; 64];
+        for x in x.chunks(halves.len()) {
+            match self {
+                Self::F16 => {
+                    let halves = &mut halves[..x.len()];
+                    halves.convert_from_f32_slice(x);
+                    for (half, place) in halves.iter().zip(&mut places) {
+                        place[..2].copy_from_slice(&half.to_le_bytes());
+                    }
+                }
+                Self::F32 => {
+                    for (x, place) in x.iter().zip(&mut places) {
+                        place[..4].copy_from_slice(&x.to_le_bytes());
+                    }
+                }
+            }
         }
     }
 

@@ -14,12 +14,15 @@ use crate::kernel::element::{Binary16, Binary32, Element};
 use crate::kernel::elementwise::{Max, fold};
 use crate::kernel::functions::exp;
 use crate::lanes::{Kernel, Lanes};
+use crate::memory::LINE;
 use crate::page::{KvFormat, KvPage, PAGE_POSITIONS};
 use crate::portable;
 use crate::shared::SharedSlice;
 
 /// Keys whose scores are computed side by side, and virtual lanes of a vector sum.
 const GROUP: usize = 16;
+/// Rows that share one reading of keys or values.
+const ROWS: usize = 4;
 
 thread_local! {
     /// Scores and converted keys and values; kept, because a decode step needs them again in a few microseconds.
@@ -142,27 +145,77 @@ impl Attention<'_> {
             let page = self.pages[start / PAGE_POSITIONS];
             let first = page.key_index(self.kv_head(), start % PAGE_POSITIONS) * E::SIZE;
             let keys = page.keys()[first..][..GROUP * head_dim * E::SIZE].as_ptr();
-            let keys: *const f32 = if E::SIZE == 4 {
-                keys.cast()
-            } else {
+            self.fetch::<L, E>(l, page, start % PAGE_POSITIONS);
+            let scores = &mut scores[start - span.start..];
+            if self.converts::<E>() {
                 for i in (0..GROUP * head_dim).step_by(L::N) {
                     // SAFETY: `GROUP * head_dim` numbers at both places, and N divides GROUP.
                     unsafe { l.store(converted.as_mut_ptr().add(i), E::load(l, keys.add(i * E::SIZE))) };
                 }
-                converted.as_ptr()
+                self.score_all::<L, Binary32>(l, converted.as_ptr().cast(), scores, stride);
+            } else {
+                self.score_all::<L, E>(l, keys, scores, stride);
+            }
+        }
+    }
+
+    /// Asks for what comes after the group of keys at `slot`: the next group's keys, and the values that belong to this one.
+    /// A decode step meets a cache of which each line is used once, far from the last one.
+    #[inline(always)]
+    fn fetch<L: Lanes, E: Element>(&self, l: L, page: &KvPage, slot: usize) {
+        let keys = page.keys().as_ptr().wrapping_add(page.key_index(self.kv_head(), slot + GROUP) * E::SIZE);
+        let values = page.values().as_ptr().wrapping_add(page.value_index(self.kv_head(), slot) * E::SIZE);
+        for at in (0..GROUP * self.shape.head_dim * E::SIZE).step_by(LINE) {
+            l.prefetch(keys.wrapping_add(at));
+            l.prefetch(values.wrapping_add(at));
+        }
+    }
+
+    /// Whether keys and values are converted once for all rows, or on the way for the few that there are.
+    fn converts<E: Element>(&self) -> bool {
+        E::SIZE != Binary32::SIZE && self.rows() > 2 * ROWS
+    }
+
+    /// Scores of a group of keys for all rows, which lie `stride` apart in `out`.
+    #[inline(always)]
+    fn score_all<L: Lanes, E: Element>(&self, l: L, keys: *const u8, out: &mut [f32], stride: usize) {
+        let mut row = 0;
+        while row < self.rows() {
+            let out = &mut out[row * stride..];
+            row += match self.rows() - row {
+                ROWS.. => self.score_rows::<L, E, ROWS>(l, row, keys, out, stride),
+                3 => self.score_rows::<L, E, 3>(l, row, keys, out, stride),
+                2 => self.score_rows::<L, E, 2>(l, row, keys, out, stride),
+                _ => self.score_rows::<L, E, 1>(l, row, keys, out, stride),
             };
-            for row in 0..self.rows() {
-                let q = self.q(row).as_ptr();
-                let out = scores[row * stride + start - span.start..][..GROUP].as_mut_ptr();
-                for pass in 0..GROUP / L::N {
-                    // SAFETY: `head_dim` numbers at `q`, `head_dim` lines of 16 keys at `keys`, 16 scores at `out`.
-                    unsafe {
-                        let s = dot_keys(l, q, keys.add(pass * L::N), head_dim);
-                        l.store(out.add(pass * L::N), l.mul(s, l.splat(self.shape.scale)));
-                    }
+        }
+    }
+
+    /// Scores of a group of keys for R rows from `row`, which lie `stride` apart in `out`; returns R.
+    #[inline(always)]
+    fn score_rows<L: Lanes, E: Element, const R: usize>(
+        &self,
+        l: L,
+        row: usize,
+        keys: *const u8,
+        out: &mut [f32],
+        stride: usize,
+    ) -> usize {
+        assert!(out.len() >= (R - 1) * stride + GROUP, "scores of R rows");
+        let mut q = [std::ptr::null(); R];
+        for (r, q) in q.iter_mut().enumerate() {
+            *q = self.q(row + r).as_ptr();
+        }
+        for pass in 0..GROUP / L::N {
+            // SAFETY: `head_dim` numbers at each `q`, `head_dim` lines of 16 keys at `keys`, 16 scores in each of R rows of `out`.
+            unsafe {
+                let dots = Dots { q, keys: keys.add(pass * L::N * E::SIZE), head_dim: self.shape.head_dim };
+                for (r, s) in dots.sum::<L, E>(l).into_iter().enumerate() {
+                    l.store(out.as_mut_ptr().add(r * stride + pass * L::N), l.mul(s, l.splat(self.shape.scale)));
                 }
             }
         }
+        R
     }
 
     /// Turns the scores of a row to exponentials, +0 where the row does not see the key; returns their canonical sum.
@@ -209,55 +262,51 @@ impl Attention<'_> {
         while start < span.end {
             let chunk = start / PAGE_POSITIONS;
             let stop = ((chunk + 1) * PAGE_POSITIONS).min(span.end);
-            let values = self.chunk_values::<L, E>(l, self.pages[chunk], start..stop, converted);
-            let mut row = 0;
-            while row < self.rows() {
-                let exponentials = &scores[row * (span.end - span.start) + start - span.start..];
-                let tile = Tile { values, head_dim, keys: stop - start, stride: span.end - span.start };
-                row += match self.rows() - row {
-                    4.. => self.add_rows::<L, 4>(l, row, exponentials, tile),
-                    3 => self.add_rows::<L, 3>(l, row, exponentials, tile),
-                    2 => self.add_rows::<L, 2>(l, row, exponentials, tile),
-                    _ => self.add_rows::<L, 1>(l, row, exponentials, tile),
-                };
+            let page = self.pages[chunk];
+            let first = page.value_index(self.kv_head(), start % PAGE_POSITIONS) * E::SIZE;
+            let len = (stop - start) * head_dim;
+            let values = page.values()[first..][..len * E::SIZE].as_ptr();
+            let exponentials = &scores[start - span.start..];
+            let tile = Tile { values, head_dim, keys: stop - start, stride: span.end - span.start };
+            if self.converts::<E>() {
+                assert!(len <= converted.len(), "a page of one head fits the scratch");
+                for i in (0..len).step_by(L::N) {
+                    // SAFETY: `len` numbers at both places, and N divides the head dimension.
+                    unsafe { l.store(converted.as_mut_ptr().add(i), E::load(l, values.add(i * E::SIZE))) };
+                }
+                self.add_all::<L, Binary32>(l, exponentials, Tile { values: converted.as_ptr().cast(), ..tile });
+            } else {
+                self.add_all::<L, E>(l, exponentials, tile);
             }
             start = stop;
         }
     }
 
-    /// Values of `positions`, all in one page, as f32: `[positions][head_dim]`.
+    /// Adds a chunk's values to all rows.
     #[inline(always)]
-    fn chunk_values<L: Lanes, E: Element>(
-        &self,
-        l: L,
-        page: &KvPage,
-        positions: Range<usize>,
-        converted: &mut [f32],
-    ) -> *const f32 {
-        let first = page.value_index(self.kv_head(), positions.start % PAGE_POSITIONS) * E::SIZE;
-        let len = positions.len() * self.shape.head_dim;
-        let values = page.values()[first..][..len * E::SIZE].as_ptr();
-        if E::SIZE == 4 {
-            return values.cast();
+    fn add_all<L: Lanes, E: Element>(&self, l: L, e: &[f32], tile: Tile) {
+        let mut row = 0;
+        while row < self.rows() {
+            let e = &e[row * tile.stride..];
+            row += match self.rows() - row {
+                ROWS.. => self.add_rows::<L, E, ROWS>(l, row, e, tile),
+                3 => self.add_rows::<L, E, 3>(l, row, e, tile),
+                2 => self.add_rows::<L, E, 2>(l, row, e, tile),
+                _ => self.add_rows::<L, E, 1>(l, row, e, tile),
+            };
         }
-        assert!(len <= converted.len(), "a page of one head fits the scratch");
-        for i in (0..len).step_by(L::N) {
-            // SAFETY: `len` numbers at both places, and N divides the head dimension.
-            unsafe { l.store(converted.as_mut_ptr().add(i), E::load(l, values.add(i * E::SIZE))) };
-        }
-        converted.as_ptr()
     }
 
     /// Adds a chunk's values to R rows from `row`; returns R.
     #[inline(always)]
-    fn add_rows<L: Lanes, const R: usize>(&self, l: L, row: usize, e: &[f32], tile: Tile) -> usize {
+    fn add_rows<L: Lanes, E: Element, const R: usize>(&self, l: L, row: usize, e: &[f32], tile: Tile) -> usize {
         assert!(e.len() >= (R - 1) * tile.stride + tile.keys, "exponentials of R rows");
         let mut d = 0;
         while d < tile.head_dim {
             d += if L::N * 4 <= tile.head_dim - d {
-                self.add_columns::<L, R, 4>(l, row, e, tile, d)
+                self.add_columns::<L, E, R, 4>(l, row, e, tile, d)
             } else {
-                self.add_columns::<L, R, 1>(l, row, e, tile, d)
+                self.add_columns::<L, E, R, 1>(l, row, e, tile, d)
             };
         }
         R
@@ -265,7 +314,7 @@ impl Attention<'_> {
 
     /// As `add_rows`, for W vectors of the head dimension from `d`; returns their width.
     #[inline(always)]
-    fn add_columns<L: Lanes, const R: usize, const W: usize>(
+    fn add_columns<L: Lanes, E: Element, const R: usize, const W: usize>(
         &self,
         l: L,
         row: usize,
@@ -279,7 +328,7 @@ impl Attention<'_> {
             unsafe {
                 let mut v = [l.splat(0.0); W];
                 for (i, v) in v.iter_mut().enumerate() {
-                    *v = l.load(tile.values.add(j * tile.head_dim + d + i * L::N));
+                    *v = E::load(l, tile.values.add((j * tile.head_dim + d + i * L::N) * E::SIZE));
                 }
                 for (r, acc) in acc.iter_mut().enumerate() {
                     let e = l.splat(*e.as_ptr().add(r * tile.stride + j));
@@ -304,30 +353,74 @@ impl Attention<'_> {
 /// A chunk of values and how rows of exponentials lie beside it.
 #[derive(Debug, Clone, Copy)]
 struct Tile {
-    values: *const f32,
+    /// `[keys][head_dim]`
+    values: *const u8,
     head_dim: usize,
     keys: usize,
     stride: usize,
 }
 
-/// Vector-sum dots of a query with N keys at once: virtual lane i of every key is `acc[i]`, so folding is vertical.
-///
-/// # Safety
-/// `head_dim` (a multiple of 16) numbers at `q`, and at `keys` as many lines, 16 floats apart, of which N are read.
+/// Vector-sum dots of R queries with N keys at once. Lane i of the vector sum is one register per query here, and folding adds
+/// registers; lanes are made in the order in which the fold takes them, so that five per query are alive at most.
+struct Dots<const R: usize> {
+    /// `head_dim` (a multiple of 16) numbers each.
+    q: [*const f32; R],
+    /// As many lines, 16 numbers apart, of which N are read.
+    keys: *const u8,
+    head_dim: usize,
+}
+
+impl<const R: usize> Dots<R> {
+    /// The sums, folded by strides 8, 4, 2, 1.
+    ///
+    /// # Safety
+    /// The pointers are good for what their fields say.
+    #[inline(always)]
+    unsafe fn sum<L: Lanes, E: Element>(&self, l: L) -> [L::F; R] {
+        // SAFETY: the caller's word, here and below.
+        unsafe { both(l, self.eighth::<L, E>(l, 0), self.eighth::<L, E>(l, 1)) }
+    }
+
+    #[inline(always)]
+    unsafe fn eighth<L: Lanes, E: Element>(&self, l: L, i: usize) -> [L::F; R] {
+        // SAFETY: as in `sum`.
+        unsafe { both(l, self.fourth::<L, E>(l, i), self.fourth::<L, E>(l, i + 2)) }
+    }
+
+    #[inline(always)]
+    unsafe fn fourth<L: Lanes, E: Element>(&self, l: L, i: usize) -> [L::F; R] {
+        // SAFETY: as in `sum`.
+        unsafe { both(l, self.pair::<L, E>(l, i), self.pair::<L, E>(l, i + 4)) }
+    }
+
+    #[inline(always)]
+    unsafe fn pair<L: Lanes, E: Element>(&self, l: L, i: usize) -> [L::F; R] {
+        // SAFETY: as in `sum`.
+        unsafe { both(l, self.lane::<L, E>(l, i), self.lane::<L, E>(l, i + 8)) }
+    }
+
+    /// Lane `i`: elements i, i + 16, ... upwards.
+    #[inline(always)]
+    unsafe fn lane<L: Lanes, E: Element>(&self, l: L, i: usize) -> [L::F; R] {
+        let mut acc = [l.splat(0.0); R];
+        for d in (i..self.head_dim).step_by(GROUP) {
+            // SAFETY: as in `sum`.
+            unsafe {
+                let keys = E::load(l, self.keys.add(d * GROUP * E::SIZE));
+                for (acc, q) in acc.iter_mut().zip(self.q) {
+                    *acc = l.add(*acc, l.mul(keys, l.splat(*q.add(d))));
+                }
+            }
+        }
+        acc
+    }
+}
+
+/// `a + b`, row by row.
 #[inline(always)]
-unsafe fn dot_keys<L: Lanes>(l: L, q: *const f32, keys: *const f32, head_dim: usize) -> L::F {
-    let mut acc = [l.splat(0.0); GROUP];
-    for d in (0..head_dim).step_by(GROUP) {
-        for (i, acc) in acc.iter_mut().enumerate() {
-            // SAFETY: the caller's word.
-            let product = unsafe { l.mul(l.load(keys.add((d + i) * GROUP)), l.splat(*q.add(d + i))) };
-            *acc = l.add(*acc, product);
-        }
+fn both<L: Lanes, const R: usize>(l: L, mut a: [L::F; R], b: [L::F; R]) -> [L::F; R] {
+    for (a, b) in a.iter_mut().zip(b) {
+        *a = l.add(*a, b);
     }
-    for stride in [8, 4, 2, 1] {
-        for i in 0..stride {
-            acc[i] = l.add(acc[i], acc[i + stride]);
-        }
-    }
-    acc[0]
+    a
 }

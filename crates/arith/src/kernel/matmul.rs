@@ -69,7 +69,12 @@ impl Product<'_> {
         let rows = BAND_ROWS.min(self.w.rows() - first);
         let start = t * self.w.rows() + first;
         // SAFETY: `out`'s contract: these rows are ours alone.
-        unsafe { self.out.part(start..start + rows) }.copy_from_slice(&sums[..rows]);
+        let out = unsafe { self.out.part(start..start + rows) };
+        if let Some(out) = out.first_chunk_mut() {
+            *out = *sums;
+        } else {
+            out.copy_from_slice(&sums[..rows]);
+        }
     }
 
     /// All bands and tokens of a quantised type, in tiles of 8, 4, 2 and 1 tokens.
