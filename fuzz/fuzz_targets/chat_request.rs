@@ -14,7 +14,7 @@ use specimen::Specimen;
 static MODEL: LazyLock<Model> = LazyLock::new(|| {
     let specimen = Specimen { layers: 1, width: 64, heads: 2, ..Specimen::llama(WeightType::Q8_0) };
     let machine = Machine::new(Isa::portable(), Pool::new(NonZeroUsize::MIN));
-    Model::load(&specimen.to_gguf(), &machine, &mut |_| {}).expect("a specimen is a whole model")
+    Model::load(&specimen.to_gguf(), &machine, &|_| {}).expect("a specimen is a whole model")
 });
 
 fuzz_target!(|bytes: &[u8]| {

@@ -68,7 +68,7 @@ fuzz_target!(|input: Input| {
     if bytes.len() > LOAD_BYTES_MAX {
         return;
     }
-    let Ok(model) = Model::load(&bytes, &MACHINE, &mut |range| assert!(range.end <= bytes.len())) else { return };
+    let Ok(model) = Model::load(&bytes, &MACHINE, &|range| assert!(range.end <= bytes.len())) else { return };
     let tokens = [TokenId::new(1), TokenId::new(2)];
     let mut cache = model.new_cache(KvType::F16);
     let mut spans = [Span { cache: &mut cache, tokens: &tokens, logits: Logits::From(1) }];

@@ -90,7 +90,7 @@ pub struct Host {
 pub fn load_model(path: &Path, machine: &Machine) -> Result<Model, HostError> {
     let name = || path.display().to_string();
     let map = MappedModel::open(path).map_err(|source| HostError::File { path: name(), source })?;
-    Model::load(map.bytes(), machine, &mut |range| map.release(range))
+    Model::load(map.bytes(), machine, &|range| map.release(range))
         .map_err(|source| HostError::Load { path: name(), source: Box::new(source) })
 }
 

@@ -20,7 +20,7 @@ fn machine(threads: usize) -> Machine {
 }
 
 fn model() -> Arc<Model> {
-    Arc::new(Model::load(&Specimen::llama(WeightType::Q8_0).to_gguf(), &machine(2), &mut |_| ()).unwrap())
+    Arc::new(Model::load(&Specimen::llama(WeightType::Q8_0).to_gguf(), &machine(2), &|_| ()).unwrap())
 }
 
 fn host_with(config: HostConfig) -> Host {

@@ -57,13 +57,17 @@ pub enum LoadError {
     },
 }
 
+/// Is told the ranges of a file that may leave memory, by any thread.
+pub(crate) type Release<'a> = dyn Fn(Range<usize>) + Sync + 'a;
+
 impl Model {
-    /// Loads a model from the bytes of a GGUF file. `release` is told each range of the file that is no longer needed.
+    /// Loads a model from the bytes of a GGUF file. `release` is told each range of the file whose memory is not needed for
+    /// now; matrices are read twice, once for the root and once to be packed.
     ///
     /// # Errors
     ///
     /// The file is no GGUF, describes no supported model, or its tensors or tokenizer do not fit together.
-    pub fn load(file: &[u8], machine: &Machine, release: &mut dyn FnMut(Range<usize>)) -> Result<Self, LoadError> {
+    pub fn load(file: &[u8], machine: &Machine, release: &(dyn Fn(Range<usize>) + Sync)) -> Result<Self, LoadError> {
         let gguf = Gguf::parse(file)?;
         let embedding = gguf.tensor("token_embd.weight").and_then(|tensor| tensor.dims.get(1).copied());
         let vocabulary = embedding.ok_or_else(|| WeightsError::Missing { name: "token_embd.weight".to_owned() })?;
@@ -75,7 +79,7 @@ impl Model {
         let template = ChatTemplate::from_gguf(&gguf, &tokenizer);
         let divisors = Weights::rotary_divisors(&gguf, &config)?;
         let (rotary, rotary_local) = RotaryTable::of(&config, divisors.as_deref());
-        let parts = root::parts(&gguf, &config, (&rotary, rotary_local.as_ref()), machine);
+        let parts = root::parts(&gguf, &config, (&rotary, rotary_local.as_ref()), machine, release);
         let weights = Weights::load(&gguf, &config, machine, release)?;
         let root = root::model_root(&parts);
         Ok(Self {

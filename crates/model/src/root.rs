@@ -16,6 +16,7 @@ use claim::{Digest, ModelRoot};
 
 use crate::config::Config;
 use crate::gguf::{Array, ElementKind, Gguf, TensorInfo, Value, tensor_kind};
+use crate::load::Release;
 use crate::rotary::RotaryTable;
 
 /// Weights in a leaf: what one contract call can multiply.
@@ -36,8 +37,9 @@ pub(crate) fn parts(
     config: &Config,
     rotary: (&RotaryTable, Option<&RotaryTable>),
     machine: &Machine,
+    release: &Release<'_>,
 ) -> Vec<Part> {
-    let mut parts = tensor_parts(gguf, machine);
+    let mut parts = tensor_parts(gguf, machine, release);
     parts.push(Part { name: "hyper-parameters".to_owned(), digest: hyper_parameters(config) });
     parts.push(Part { name: "rotary".to_owned(), digest: rotary_root(rotary.0, config.head_dim) });
     if let Some(local) = rotary.1 {
@@ -67,7 +69,7 @@ fn counted_root<L: AsRef<[u8]>>(domain: Domain, leaves: impl Iterator<Item = L>)
 }
 
 /// Every tensor's part, largest tensors first so that the threads end together.
-fn tensor_parts(gguf: &Gguf<'_>, machine: &Machine) -> Vec<Part> {
+fn tensor_parts(gguf: &Gguf<'_>, machine: &Machine, release: &Release<'_>) -> Vec<Part> {
     let mut tensors: Vec<&TensorInfo> = gguf.tensors().iter().collect();
     tensors.sort_by_key(|tensor| std::cmp::Reverse(tensor.range.len()));
     let next = AtomicUsize::new(0);
@@ -75,6 +77,7 @@ fn tensor_parts(gguf: &Gguf<'_>, machine: &Machine) -> Vec<Part> {
     machine.pool().run(machine.pool().threads().get(), &|_| {
         while let Some(tensor) = tensors.get(next.fetch_add(1, Ordering::Relaxed)) {
             let part = Part { name: format!("tensor/{}", tensor.name), digest: tensor_digest(gguf, tensor) };
+            release(tensor.range.clone());
             done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(part);
         }
     });

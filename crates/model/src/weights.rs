@@ -1,11 +1,10 @@
 //! The weights of a decoder, packed for the kernels, in the places where the forward pass wants them.
 
-use std::ops::Range;
-
 use arith::{Arena, Machine, Matrix, PackError, WeightType};
 
 use crate::config::Config;
 use crate::gguf::{Gguf, TensorInfo};
+use crate::load::Release;
 
 /// A linear map with an optional bias.
 #[derive(Debug)]
@@ -134,7 +133,7 @@ struct Loader<'a> {
     gguf: &'a Gguf<'a>,
     machine: &'a Machine,
     arena: Arena,
-    release: &'a mut dyn FnMut(Range<usize>),
+    release: &'a Release<'a>,
 }
 
 impl Loader<'_> {
@@ -187,7 +186,7 @@ impl Weights {
         gguf: &Gguf<'_>,
         config: &Config,
         machine: &Machine,
-        release: &mut dyn FnMut(Range<usize>),
+        release: &Release<'_>,
     ) -> Result<Self, WeightsError> {
         let mut loader = Loader { gguf, machine, arena: Arena::new(arena_bytes(gguf)), release };
         let embedding = loader.matrix("token_embd.weight", config.vocabulary, config.width)?;

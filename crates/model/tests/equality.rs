@@ -15,7 +15,7 @@ fn machine(isa: Isa, threads: usize) -> Machine {
 }
 
 fn load(file: &[u8]) -> Model {
-    Model::load(file, &machine(Isa::detect(), 2), &mut |_| ()).unwrap()
+    Model::load(file, &machine(Isa::detect(), 2), &|_| ()).unwrap()
 }
 
 fn prompt(model: &Model, length: usize, seed: u32) -> Vec<TokenId> {

@@ -33,7 +33,7 @@ fn check(model: &Path, vectors: &str) {
         return;
     };
     let machine = Machine::new(Isa::detect(), Pool::new(NonZeroUsize::new(2).unwrap()));
-    let model = Model::load(&file, &machine, &mut |_| ()).unwrap();
+    let model = Model::load(&file, &machine, &|_| ()).unwrap();
     let reference: Value = serde_json::from_str(&text).unwrap();
     let (mut same, mut all) = (0, 0);
     for case in reference["cases"].as_array().unwrap() {

@@ -21,7 +21,7 @@ fn machine() -> Machine {
 }
 
 fn load(specimen: &Specimen) -> Model {
-    Model::load(&specimen.to_gguf(), &machine(), &mut |_| ()).unwrap()
+    Model::load(&specimen.to_gguf(), &machine(), &|_| ()).unwrap()
 }
 
 fn model() -> &'static Model {

@@ -27,7 +27,7 @@ pub(crate) fn machine_of(isa: Isa, threads: usize) -> Machine {
 }
 
 pub(crate) fn load(file: &[u8]) -> Model {
-    Model::load(file, &machine(), &mut |_| ()).unwrap()
+    Model::load(file, &machine(), &|_| ()).unwrap()
 }
 
 /// The program's default chat model, SmolLM2-135M-Instruct; where it is not here, the next smaller one.
