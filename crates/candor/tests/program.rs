@@ -3,48 +3,33 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod desk;
+
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Output, Stdio};
 
 use arith::WeightType;
+use desk::{Desk, Node};
 use serde_json::Value;
 use specimen::Specimen;
 
-/// A person's machine: a home, and a model file lying around.
-struct Desk {
-    folder: tempfile::TempDir,
-}
-
 impl Desk {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("tiny.gguf"), Specimen::llama(WeightType::Q8_0).to_gguf()).unwrap();
-        Self { folder }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_candor"));
-        command.args(arguments).current_dir(self.folder.path()).env_clear().env("HOME", self.folder.path());
-        command
-    }
-
     fn run(&self, arguments: &[&str]) -> Run {
         Run(self.command(arguments).stdin(Stdio::null()).output().unwrap())
     }
 
     fn up(&self, arguments: &[&str]) -> Node {
-        let all = [&["up", "--port", "0", "--model", "tiny"], arguments].concat();
-        let mut child = self.command(&all).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut line = String::new();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        stdout.read_line(&mut line).unwrap();
-        Node { child, line, _stdout: stdout }
+        self.start(&[&["up", "--port", "0", "--model", "tiny"], arguments].concat())
+    }
+
+    /// A node that takes all its options from the configuration file.
+    fn up_from_file(&self) -> Node {
+        let data = self.path(".local/share/candor");
+        fs::create_dir_all(&data).unwrap();
+        fs::write(data.join("candor.toml"), "[up]\nmodel = './tiny.gguf'\nport = 0\nthreads = 1\n").unwrap();
+        self.start(&["up"])
     }
 }
 
@@ -72,34 +57,6 @@ impl Run {
 
     fn json(&self) -> Value {
         serde_json::from_str(self.stdout()).unwrap()
-    }
-}
-
-/// A running `candor up`.
-struct Node {
-    child: Child,
-    line: String,
-    /// Held open: a program that writes to a closed pipe would end.
-    _stdout: BufReader<std::process::ChildStdout>,
-}
-
-impl Node {
-    fn address(&self) -> &str {
-        self.line.strip_prefix("ready ").unwrap().trim_end()
-    }
-
-    /// Sends SIGTERM and returns how the program ended.
-    fn stop(mut self) -> Option<i32> {
-        assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
-        self.child.wait().unwrap().code()
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        // Only a test that has failed comes here with the program running.
-        drop(self.child.kill());
-        drop(self.child.wait());
     }
 }
 
@@ -199,20 +156,6 @@ fn mistakes_are_told_with_what_to_do_next() {
     let forced = Run(desk.command(&["model", "root", "./tiny.gguf"]).env("CANDOR_ISA", "mmx").output().unwrap());
     assert!(forced.ends_with(4).stderr().contains("CANDOR_ISA is `mmx`"));
     assert_eq!(node.stop(), Some(0));
-}
-
-impl Desk {
-    /// A node that takes all its options from the configuration file.
-    fn up_from_file(&self) -> Node {
-        let data = self.path(".local/share/candor");
-        fs::create_dir_all(&data).unwrap();
-        fs::write(data.join("candor.toml"), "[up]\nmodel = './tiny.gguf'\nport = 0\nthreads = 1\n").unwrap();
-        let mut child = self.command(&["up"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut line = String::new();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        stdout.read_line(&mut line).unwrap();
-        Node { child, line, _stdout: stdout }
-    }
 }
 
 #[test]
