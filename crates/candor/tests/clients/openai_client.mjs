@@ -97,13 +97,25 @@ test("a stream says the same, and ends with usage and a receipt", async () => {
 
 test("a seed repeats an answer, and two choices differ", async () => {
   const request = { ...chat, seed: 7, n: 2, temperature: 1.5 };
-  const first = await client.chat.completions.create(request);
+  const { data: first, response } = await client.chat.completions.create(request).withResponse();
   const second = await client.chat.completions.create(request);
   const texts = (answer) => answer.choices.map((choice) => choice.message.content);
   assert.deepEqual(texts(second), texts(first));
   assert.notEqual(texts(first)[0], texts(first)[1]);
   assert.equal(receiptIds(first).length, 2);
+  assert.deepEqual(response.headers.get("x-candor-receipts").split(/, */), receiptIds(first));
   await assertHeld(receiptIds(first));
+});
+
+test("requests at the same time get what each would get alone", async () => {
+  const seeds = [1, 2, 1, 2];
+  const together = await Promise.all(seeds.map((seed) => client.chat.completions.create({ ...chat, seed })));
+  const texts = together.map((answer) => answer.choices[0].message.content);
+  for (const [at, seed] of seeds.entries()) {
+    const alone = await client.chat.completions.create({ ...chat, seed });
+    assert.equal(texts[at], alone.choices[0].message.content);
+  }
+  await assertHeld(together.flatMap(receiptIds));
 });
 
 test("a stop string ends the text before it", async () => {

@@ -101,6 +101,13 @@ class Chat(Test):
         self.assertEqual((last.choices, last.usage), ([], whole.usage))
         self.assert_held(receipts(last)[0]["id"])
 
+    def test_a_client_that_leaves_a_stream_is_served_again(self) -> None:
+        long = CHAT | {"max_tokens": 500, "temperature": 0}
+        with CLIENT.chat.completions.create(**long, stream=True) as stream:
+            self.assertEqual(next(stream).choices[0].delta.role, "assistant")
+        answer = CLIENT.chat.completions.create(**CHAT)
+        self.assertEqual(answer.usage.completion_tokens, 12)
+
     def test_the_stream_helper_puts_a_parsed_answer_together(self) -> None:
         with CLIENT.chat.completions.stream(**FORMED, response_format=Weather) as stream:
             text = "".join(event.delta for event in stream if event.type == "content.delta")
