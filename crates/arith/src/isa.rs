@@ -16,6 +16,8 @@ pub struct Isa(Set);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Set {
     #[cfg(target_arch = "x86_64")]
+    Amx(Avx512),
+    #[cfg(target_arch = "x86_64")]
     Avx512(Avx512),
     #[cfg(target_arch = "x86_64")]
     Avx2Vnni(Avx2<true>),
@@ -44,6 +46,7 @@ impl Isa {
         let mut all = Vec::new();
         #[cfg(target_arch = "x86_64")]
         {
+            all.extend(Avx512::detect_with_tiles().map(Set::Amx));
             all.extend(Avx512::detect().map(Set::Avx512));
             all.extend(Avx2::detect().map(Set::Avx2Vnni));
             all.extend(Avx2::detect().map(Set::Avx2));
@@ -62,9 +65,11 @@ impl Isa {
         Self::available().into_iter().find(|isa| isa.name() == name)
     }
 
-    /// `avx512`, `avx2vnni`, `avx2`, `neon`, `neonbase` or `portable`.
+    /// `amx`, `avx512`, `avx2vnni`, `avx2`, `neon`, `neonbase` or `portable`.
     pub const fn name(self) -> &'static str {
         match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Set::Amx(_) => "amx",
             #[cfg(target_arch = "x86_64")]
             Set::Avx512(_) => "avx512",
             #[cfg(target_arch = "x86_64")]
@@ -83,7 +88,7 @@ impl Isa {
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
         environment::canonical(|| match self.0 {
             #[cfg(target_arch = "x86_64")]
-            Set::Avx512(lanes) => lanes.run(kernel),
+            Set::Amx(lanes) | Set::Avx512(lanes) => lanes.run(kernel),
             #[cfg(target_arch = "x86_64")]
             Set::Avx2Vnni(lanes) => lanes.run(kernel),
             #[cfg(target_arch = "x86_64")]

@@ -29,7 +29,7 @@ pub(crate) const VARIABLES: [(&str, &str); 7] = [
     ("CANDOR_DATA", "the data folder, as `--data`"),
     (
         "CANDOR_ISA",
-        "computes with this instruction set: `avx512`, `avx2`, `neon` or `portable`; the results are the same",
+        "computes with this instruction set: `amx`, `avx512`, `avx2`, `neon` or `portable`; the results are the same",
     ),
     ("CANDOR_LOG", "what is logged to standard error, as `info` or `host=debug`; never a prompt or an answer"),
     ("CANDOR_PASSPHRASE", "encrypts and opens the host's key file; without it the passphrase is empty"),

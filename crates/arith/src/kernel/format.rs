@@ -8,8 +8,8 @@
 //! Weights of a block are unpacked once and used for all T tokens. Words and planes are those of `layout`.
 
 use crate::activations::{SUMS32, SUMS256};
-use crate::lanes::Lanes;
-use crate::layout::BAND_ROWS;
+use crate::lanes::{Lanes, TILE_TOKENS};
+use crate::layout::{BAND_ROWS, BandLayout};
 
 /// Bytes of a word of all rows of a band.
 const WORD: usize = 4 * BAND_ROWS;
@@ -39,9 +39,65 @@ pub(crate) struct TokensAt {
     pub(crate) sums: *const i32,
     /// Blocks of a row.
     pub(crate) blocks: usize,
+    /// Elements of a block.
+    pub(crate) block_len: usize,
+    /// Words of sums of a block.
+    pub(crate) words: usize,
+}
+
+impl BlockAt {
+    /// Block `block` of the band at `band`, from row `row` on.
+    ///
+    /// # Safety
+    /// The band has the layout and that block.
+    #[inline(always)]
+    pub(crate) unsafe fn new(layout: &BandLayout, band: *const u8, block: usize, row: usize) -> Self {
+        // SAFETY: the caller's word; a row is two bytes further in a plane of f16 or byte pairs and four in a word.
+        unsafe {
+            Self {
+                scales: band.add(block * layout.scale_bytes + 2 * row),
+                factors: band.add(layout.factors + block * layout.factor_bytes + 2 * row),
+                quants: band.add(layout.quants + block * layout.quant_bytes + 4 * row),
+            }
+        }
+    }
 }
 
 impl TokensAt {
+    /// The same tokens at block `block`.
+    ///
+    /// # Safety
+    /// `self` is at block 0 and there is such a block.
+    #[inline(always)]
+    pub(crate) unsafe fn block(self, block: usize) -> Self {
+        // SAFETY: the caller's word.
+        unsafe {
+            Self {
+                quants: self.quants.add(block * self.block_len),
+                scales: self.scales.add(block),
+                sums: self.sums.add(block * self.words),
+                ..self
+            }
+        }
+    }
+
+    /// The tokens from `t` on.
+    ///
+    /// # Safety
+    /// There is such a token.
+    #[inline(always)]
+    pub(crate) unsafe fn token(self, t: usize) -> Self {
+        // SAFETY: the caller's word.
+        unsafe {
+            Self {
+                quants: self.quants.add(t * self.quants_stride),
+                scales: self.scales.add(t * self.blocks),
+                sums: self.sums.add(t * self.blocks * self.words),
+                ..self
+            }
+        }
+    }
+
     #[inline(always)]
     unsafe fn quants(&self, t: usize) -> *const i8 {
         // SAFETY: the caller's T tokens lie there.
@@ -71,11 +127,45 @@ impl TokensAt {
 
 /// A quantised weight type.
 pub(crate) trait Format {
-    /// `acc[t] = acc[t] + term` for the block `w` and each of the T tokens `x`.
+    /// What a unit for tiles takes: parts of 32 bytes a row that share a sub-scale, of which a block has this many.
+    const PARTS: usize;
+    /// Whether the bytes of a part are signed.
+    const SIGNED: bool;
+
+    /// The exact sums of the block `w` with each of the T tokens `x`, as `add` takes them.
     ///
     /// # Safety
     /// `w` and `x` point at a whole block of this type, of N rows and T tokens.
-    unsafe fn add_block<L: Lanes, const T: usize>(l: L, w: BlockAt, x: TokensAt, acc: &mut [L::F; T]);
+    unsafe fn sums<L: Lanes, const T: usize>(l: L, w: BlockAt, x: TokensAt) -> [L::I; T];
+
+    /// `acc[t] = acc[t] + term` for the block and its sums.
+    ///
+    /// # Safety
+    /// As for `sums`.
+    unsafe fn add<L: Lanes, const T: usize>(l: L, w: BlockAt, x: TokensAt, sums: &[L::I; T], acc: &mut [L::F; T]);
+
+    /// The bytes of part `part` of a block.
+    ///
+    /// # Safety
+    /// `quants` points at a whole block, `part` is below `PARTS`.
+    unsafe fn part<L: Lanes>(l: L, quants: *const u8, part: usize) -> [L::B; 8];
+
+    /// As `sums`, from the sums of the parts, `[PARTS][16 tokens][16 rows]`, of which the first T tokens are taken.
+    ///
+    /// # Safety
+    /// As for `sums`; N is 16.
+    unsafe fn join<L: Lanes, const T: usize>(l: L, w: BlockAt, x: TokensAt, parts: *const i32) -> [L::I; T];
+}
+
+/// Sums of one part, as they are.
+#[inline(always)]
+unsafe fn sums_at<L: Lanes, const T: usize>(l: L, sums: *const i32) -> [L::I; T] {
+    let mut s = [l.splat_i(0); T];
+    for (t, s) in s.iter_mut().enumerate() {
+        // SAFETY: the caller's T lines of 16 sums.
+        *s = l.bits(unsafe { l.load(sums.add(BAND_ROWS * t).cast()) });
+    }
+    s
 }
 
 /// `acc + f32(s) * (d * a_scale)`
@@ -110,39 +200,87 @@ unsafe fn fives32<L: Lanes>(l: L, quants: *const u8) -> [L::B; 8] {
 pub(crate) struct Q8;
 
 impl Format for Q8 {
+    const PARTS: usize = 1;
+    const SIGNED: bool = true;
+
     #[inline(always)]
-    unsafe fn add_block<L: Lanes, const T: usize>(l: L, w: BlockAt, x: TokensAt, acc: &mut [L::F; T]) {
+    unsafe fn sums<L: Lanes, const T: usize>(l: L, w: BlockAt, x: TokensAt) -> [L::I; T] {
+        let mut s = [l.splat_i(0); T];
         // SAFETY: the caller vouches for the block and the tokens; the bound of the sums is beside `dot_signed`.
         unsafe {
             let quants = eight!(g => l.prepare_signed(l.load_bytes(w.quants.add(g * WORD))));
-            let d = l.load_f16(w.scales);
-            for (t, acc) in acc.iter_mut().enumerate() {
-                let s = l.dot_signed(&quants, x.quants(t), x.sum32(t, 0));
-                *acc = plain_term(l, *acc, s, d, x.scale(l, t));
+            for (t, s) in s.iter_mut().enumerate() {
+                *s = l.dot_signed(&quants, x.quants(t), x.sum32(t, 0));
             }
         }
+        s
+    }
+
+    #[inline(always)]
+    unsafe fn add<L: Lanes, const T: usize>(l: L, w: BlockAt, x: TokensAt, sums: &[L::I; T], acc: &mut [L::F; T]) {
+        // SAFETY: as above.
+        unsafe { add_plain(l, w, x, sums, acc) }
+    }
+
+    #[inline(always)]
+    unsafe fn part<L: Lanes>(l: L, quants: *const u8, _: usize) -> [L::B; 8] {
+        // SAFETY: as above.
+        unsafe { eight!(g => l.load_bytes(quants.add(g * WORD))) }
+    }
+
+    #[inline(always)]
+    unsafe fn join<L: Lanes, const T: usize>(l: L, _: BlockAt, _: TokensAt, parts: *const i32) -> [L::I; T] {
+        // SAFETY: as above. The sums are at most 32 * 128 * 127.
+        unsafe { sums_at(l, parts) }
     }
 }
 
 /// Nibbles (`FIFTH` false) or five bits, less 8 or 16.
 pub(crate) struct Offset<const FIFTH: bool>;
 
+impl<const FIFTH: bool> Offset<FIFTH> {
+    /// Which word of the sums is -8 or -16 times the sum of the activations.
+    const WHICH: usize = if FIFTH { 1 } else { 2 };
+}
+
 impl<const FIFTH: bool> Format for Offset<FIFTH> {
+    const PARTS: usize = 1;
+    const SIGNED: bool = false;
+
     #[inline(always)]
-    unsafe fn add_block<L: Lanes, const T: usize>(l: L, w: BlockAt, x: TokensAt, acc: &mut [L::F; T]) {
-        // SAFETY: as for `Q8`. `sum32` 1 and 2 are -16 and -8 times the sum of the activations.
+    unsafe fn sums<L: Lanes, const T: usize>(l: L, w: BlockAt, x: TokensAt) -> [L::I; T] {
+        let mut s = [l.splat_i(0); T];
+        // SAFETY: as for `Q8`.
         unsafe {
-            let quants = if FIFTH { fives32(l, w.quants) } else { nibbles32(l, w.quants) };
-            let d = l.load_f16(w.scales);
-            for (t, acc) in acc.iter_mut().enumerate() {
-                let init = l.splat_i(x.sum32(t, if FIFTH { 1 } else { 2 }));
-                let s = if FIFTH {
-                    l.dot::<8, 31>(init, &quants, x.quants(t))
-                } else {
-                    l.dot::<8, 15>(init, &quants, x.quants(t))
-                };
-                *acc = plain_term(l, *acc, s, d, x.scale(l, t));
+            for (t, s) in s.iter_mut().enumerate() {
+                *s = l.splat_i(x.sum32(t, Self::WHICH));
             }
+            add_dots::<L, FIFTH, T>(l, w, x, &mut s);
+        }
+        s
+    }
+
+    #[inline(always)]
+    unsafe fn add<L: Lanes, const T: usize>(l: L, w: BlockAt, x: TokensAt, sums: &[L::I; T], acc: &mut [L::F; T]) {
+        // SAFETY: as for `Q8`.
+        unsafe { add_plain(l, w, x, sums, acc) }
+    }
+
+    #[inline(always)]
+    unsafe fn part<L: Lanes>(l: L, quants: *const u8, _: usize) -> [L::B; 8] {
+        // SAFETY: as for `Q8`.
+        unsafe { unsigned32::<L, FIFTH>(l, quants) }
+    }
+
+    #[inline(always)]
+    unsafe fn join<L: Lanes, const T: usize>(l: L, _: BlockAt, x: TokensAt, parts: *const i32) -> [L::I; T] {
+        // SAFETY: as for `Q8`.
+        unsafe {
+            let mut s = sums_at::<L, T>(l, parts);
+            for (t, s) in s.iter_mut().enumerate() {
+                *s = l.add_i(*s, l.splat_i(x.sum32(t, Self::WHICH)));
+            }
+            s
         }
     }
 }
@@ -151,22 +289,71 @@ impl<const FIFTH: bool> Format for Offset<FIFTH> {
 pub(crate) struct Minimum<const FIFTH: bool>;
 
 impl<const FIFTH: bool> Format for Minimum<FIFTH> {
+    const PARTS: usize = 1;
+    const SIGNED: bool = false;
+
     #[inline(always)]
-    unsafe fn add_block<L: Lanes, const T: usize>(l: L, w: BlockAt, x: TokensAt, acc: &mut [L::F; T]) {
+    unsafe fn sums<L: Lanes, const T: usize>(l: L, w: BlockAt, x: TokensAt) -> [L::I; T] {
+        let mut s = [l.splat_i(0); T];
+        // SAFETY: as for `Q8`.
+        unsafe { add_dots::<L, FIFTH, T>(l, w, x, &mut s) };
+        s
+    }
+
+    #[inline(always)]
+    unsafe fn add<L: Lanes, const T: usize>(l: L, w: BlockAt, x: TokensAt, sums: &[L::I; T], acc: &mut [L::F; T]) {
         // SAFETY: as for `Q8`. `sum32` 3 is the scaled sum of the activations, as a float's bits.
         unsafe {
-            let quants = if FIFTH { fives32(l, w.quants) } else { nibbles32(l, w.quants) };
             let d = l.load_f16(w.scales);
             let m = l.load_f16(w.scales.add(PLANE));
             for (t, acc) in acc.iter_mut().enumerate() {
-                let s = if FIFTH {
-                    l.dot::<8, 31>(l.splat_i(0), &quants, x.quants(t))
-                } else {
-                    l.dot::<8, 15>(l.splat_i(0), &quants, x.quants(t))
-                };
                 let a_sum = l.splat(f32::from_bits(x.sum32(t, 3).cast_unsigned()));
-                *acc = minimum_term(l, *acc, s, d, x.scale(l, t), m, a_sum);
+                *acc = minimum_term(l, *acc, sums[t], d, x.scale(l, t), m, a_sum);
             }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn part<L: Lanes>(l: L, quants: *const u8, _: usize) -> [L::B; 8] {
+        // SAFETY: as for `Q8`.
+        unsafe { unsigned32::<L, FIFTH>(l, quants) }
+    }
+
+    #[inline(always)]
+    unsafe fn join<L: Lanes, const T: usize>(l: L, _: BlockAt, _: TokensAt, parts: *const i32) -> [L::I; T] {
+        // SAFETY: as for `Q8`.
+        unsafe { sums_at(l, parts) }
+    }
+}
+
+/// The term of the types without a minimum.
+#[inline(always)]
+unsafe fn add_plain<L: Lanes, const T: usize>(l: L, w: BlockAt, x: TokensAt, sums: &[L::I; T], acc: &mut [L::F; T]) {
+    // SAFETY: the caller vouches for the block and the tokens.
+    unsafe {
+        let d = l.load_f16(w.scales);
+        for (t, acc) in acc.iter_mut().enumerate() {
+            *acc = plain_term(l, *acc, sums[t], d, x.scale(l, t));
+        }
+    }
+}
+
+/// The nibbles or five bits of a block of 32.
+#[inline(always)]
+unsafe fn unsigned32<L: Lanes, const FIFTH: bool>(l: L, quants: *const u8) -> [L::B; 8] {
+    // SAFETY: the caller vouches for the block.
+    unsafe { if FIFTH { fives32(l, quants) } else { nibbles32(l, quants) } }
+}
+
+/// Adds the dots of a block of nibbles or five bits.
+#[inline(always)]
+unsafe fn add_dots<L: Lanes, const FIFTH: bool, const T: usize>(l: L, w: BlockAt, x: TokensAt, s: &mut [L::I; T]) {
+    // SAFETY: the caller vouches for the block and the tokens.
+    unsafe {
+        let quants = unsigned32::<L, FIFTH>(l, w.quants);
+        for (t, s) in s.iter_mut().enumerate() {
+            *s =
+                if FIFTH { l.dot::<8, 31>(*s, &quants, x.quants(t)) } else { l.dot::<8, 15>(*s, &quants, x.quants(t)) };
         }
     }
 }
@@ -175,41 +362,37 @@ impl<const FIFTH: bool> Format for Minimum<FIFTH> {
 pub(crate) struct SuperMinimum<const FIFTH: bool>;
 
 impl<const FIFTH: bool> Format for SuperMinimum<FIFTH> {
+    const PARTS: usize = 8;
+    const SIGNED: bool = false;
+
+    // Sums stay below 256 * 31 * 127 * 63 (63.5 million), minimums below 256 * 127 * 63.
+
     #[inline(always)]
-    unsafe fn add_block<L: Lanes, const T: usize>(l: L, w: BlockAt, x: TokensAt, acc: &mut [L::F; T]) {
-        // SAFETY: as for `Q8`. Sums stay below 256 * 31 * 127 * 63 (63.5 million), minimums below 256 * 127 * 63.
-        unsafe {
-            let mut s = [l.splat_i(0); T];
-            for c in 0..4 {
-                let factors = l.load_pairs_u8(w.factors.add(c * PLANE));
-                let line = eight!(g => l.load_bytes(w.quants.add((8 * c + g) * WORD)));
-                let mut low = eight!(g => l.low_nibbles(line[g]));
-                if FIFTH {
-                    low = with_fifth(l, low, w.quants, 2 * c);
-                }
-                let factor = l.first_factor(factors);
+    unsafe fn sums<L: Lanes, const T: usize>(l: L, w: BlockAt, x: TokensAt) -> [L::I; T] {
+        let mut s = [l.splat_i(0); T];
+        for j in 0..Self::PARTS {
+            // SAFETY: as for `Q8`.
+            unsafe {
+                let pairs = l.load_pairs_u8(w.factors.add(j / 2 * PLANE));
+                let factor = if j.is_multiple_of(2) { l.first_factor(pairs) } else { l.second_factor(pairs) };
+                let quants = Self::part(l, w.quants, j);
                 for (t, s) in s.iter_mut().enumerate() {
-                    let a = x.quants(t).add(64 * c);
+                    let a = x.quants(t).add(32 * j);
                     *s = if FIFTH {
-                        l.scaled_dot::<8, 31>(*s, factor, &low, a)
+                        l.scaled_dot::<8, 31>(*s, factor, &quants, a)
                     } else {
-                        l.scaled_dot::<8, 15>(*s, factor, &low, a)
-                    };
-                }
-                let mut high = eight!(g => l.high_nibbles(line[g]));
-                if FIFTH {
-                    high = with_fifth(l, high, w.quants, 2 * c + 1);
-                }
-                let factor = l.second_factor(factors);
-                for (t, s) in s.iter_mut().enumerate() {
-                    let a = x.quants(t).add(64 * c + 32);
-                    *s = if FIFTH {
-                        l.scaled_dot::<8, 31>(*s, factor, &high, a)
-                    } else {
-                        l.scaled_dot::<8, 15>(*s, factor, &high, a)
+                        l.scaled_dot::<8, 15>(*s, factor, &quants, a)
                     };
                 }
             }
+        }
+        s
+    }
+
+    #[inline(always)]
+    unsafe fn add<L: Lanes, const T: usize>(l: L, w: BlockAt, x: TokensAt, sums: &[L::I; T], acc: &mut [L::F; T]) {
+        // SAFETY: as for `Q8`.
+        unsafe {
             let d = l.load_f16(w.scales);
             let dmin = l.load_f16(w.scales.add(PLANE));
             let minimums = four!(c => l.load_pairs_u8(w.factors.add(128 + c * PLANE)));
@@ -219,62 +402,139 @@ impl<const FIFTH: bool> Format for SuperMinimum<FIFTH> {
                     m = l.dot_pairs(m, *minimums, x.sum256(t, 8 + c));
                 }
                 let a_scale = x.scale(l, t);
-                let scaled = l.mul(l.to_float(s[t]), l.mul(d, a_scale));
+                let scaled = l.mul(l.to_float(sums[t]), l.mul(d, a_scale));
                 let minimum = l.mul(l.to_float(m), l.mul(dmin, a_scale));
                 *acc = l.add(*acc, l.sub(scaled, minimum));
             }
         }
     }
+
+    #[inline(always)]
+    unsafe fn part<L: Lanes>(l: L, quants: *const u8, part: usize) -> [L::B; 8] {
+        // SAFETY: as for `Q8`; a line of nibbles holds parts 2c (low) and 2c + 1, and eight lines of fifth bits follow the 32
+        // lines of nibbles.
+        unsafe {
+            eight!(g => {
+                let line = l.load_bytes(quants.add((part / 2 * 8 + g) * WORD));
+                let four = if part.is_multiple_of(2) { l.low_nibbles(line) } else { l.high_nibbles(line) };
+                if FIFTH {
+                    l.with_upper_bits(four, l.load_bytes(quants.add((32 + g) * WORD)), part as u32, 1)
+                } else {
+                    four
+                }
+            })
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn join<L: Lanes, const T: usize>(l: L, w: BlockAt, _: TokensAt, parts: *const i32) -> [L::I; T] {
+        let mut s = [l.splat_i(0); T];
+        for j in 0..Self::PARTS {
+            // SAFETY: as for `Q8`.
+            unsafe { add_scaled(l, l.load_pairs_u8(w.factors.add(j / 2 * PLANE)), j, parts, &mut s) };
+        }
+        s
+    }
 }
 
-/// Sets the fifth bits of sub-block `j`.
+/// Adds the sums of part `j`, times the first or the second factor of `pairs`.
 #[inline(always)]
-unsafe fn with_fifth<L: Lanes>(l: L, low: [L::B; 8], quants: *const u8, j: usize) -> [L::B; 8] {
-    eight!(g => {
-        // SAFETY: the caller's block holds eight lines of fifth bits after its 32 lines of nibbles.
-        let fifth = unsafe { l.load_bytes(quants.add((32 + g) * WORD)) };
-        l.with_upper_bits(low[g], fifth, j as u32, 1)
-    })
+unsafe fn add_scaled<L: Lanes, const T: usize>(l: L, pairs: L::I, j: usize, parts: *const i32, s: &mut [L::I; T]) {
+    let factor = l.shr_i::<16>(if j.is_multiple_of(2) { l.shl_i::<16>(pairs) } else { pairs });
+    // SAFETY: the caller's parts.
+    let sums = unsafe { sums_at::<L, T>(l, parts.add(j * TILE_TOKENS * BAND_ROWS)) };
+    for (s, sum) in s.iter_mut().zip(sums) {
+        *s = l.add_i(*s, l.mul_i(factor, sum));
+    }
 }
 
 /// Super-blocks of six bits less 32, with signed byte scales.
 pub(crate) struct Super6;
 
-impl Format for Super6 {
+impl Super6 {
+    /// Elements 32 p ..+ 32: the lower 16 have sub-scale 2 p, the upper ones 2 p + 1.
     #[inline(always)]
-    unsafe fn add_block<L: Lanes, const T: usize>(l: L, w: BlockAt, x: TokensAt, acc: &mut [L::F; T]) {
-        // SAFETY: as for `Q8`. Sums stay below 256 * 63 * 127 * 128 (262.2 million) before the offset is taken away.
+    unsafe fn six<L: Lanes>(l: L, quants: *const u8, p: usize) -> [L::B; 8] {
+        let (half, quarter) = (p / 4, p % 4);
+        // SAFETY: the caller vouches for the block.
         unsafe {
-            let mut s = [l.splat_i(0); T];
-            for h in 0..2 {
-                for p in 0..4 {
-                    // Sub-blocks 8h + 2p and 8h + 2p + 1: elements 128h + 32p ..+ 32.
-                    let factors = l.load_pairs_i8(w.factors.add((4 * h + p) * PLANE));
-                    let six = eight!(g => {
-                        let nibbles = l.load_bytes(w.quants.add((16 * h + 8 * (p % 2) + g) * WORD));
-                        let upper = l.load_bytes(w.quants.add((32 + 8 * h + g) * WORD));
-                        let low = if p < 2 { l.low_nibbles(nibbles) } else { l.high_nibbles(nibbles) };
-                        l.with_upper_bits(low, upper, 2 * p as u32, 3)
-                    });
-                    let [w0, w1, w2, w3, w4, w5, w6, w7] = six;
-                    let (first, second) = (l.first_factor(factors), l.second_factor(factors));
-                    for (t, s) in s.iter_mut().enumerate() {
-                        let a = x.quants(t).add(128 * h + 32 * p);
-                        *s = l.scaled_dot::<4, 63>(*s, first, &[w0, w1, w2, w3], a);
-                        *s = l.scaled_dot::<4, 63>(*s, second, &[w4, w5, w6, w7], a.add(16));
-                    }
-                }
-            }
-            let d = l.load_f16(w.scales);
+            eight!(g => {
+                let nibbles = l.load_bytes(quants.add((16 * half + 8 * (quarter % 2) + g) * WORD));
+                let upper = l.load_bytes(quants.add((32 + 8 * half + g) * WORD));
+                let low = if quarter < 2 { l.low_nibbles(nibbles) } else { l.high_nibbles(nibbles) };
+                l.with_upper_bits(low, upper, 2 * quarter as u32, 3)
+            })
+        }
+    }
+
+    /// Takes 32 times the scaled sums of the activations away.
+    #[inline(always)]
+    unsafe fn take_offset<L: Lanes, const T: usize>(l: L, w: BlockAt, x: TokensAt, s: &mut [L::I; T]) {
+        // SAFETY: the caller vouches for the block and the tokens.
+        unsafe {
             let factors = eight!(c => l.load_pairs_i8(w.factors.add(c * PLANE)));
-            for (t, acc) in acc.iter_mut().enumerate() {
+            for (t, s) in s.iter_mut().enumerate() {
                 let mut offset = l.splat_i(0);
                 for (c, factors) in factors.iter().enumerate() {
                     offset = l.dot_pairs(offset, *factors, x.sum256(t, c));
                 }
-                let s = l.sub_i(s[t], l.shl_i::<5>(offset));
-                *acc = plain_term(l, *acc, s, d, x.scale(l, t));
+                *s = l.sub_i(*s, l.shl_i::<5>(offset));
             }
         }
+    }
+}
+
+impl Format for Super6 {
+    const PARTS: usize = 16;
+    const SIGNED: bool = false;
+
+    // Sums stay below 256 * 63 * 127 * 128 (262.2 million) before the offset is taken away.
+
+    #[inline(always)]
+    unsafe fn sums<L: Lanes, const T: usize>(l: L, w: BlockAt, x: TokensAt) -> [L::I; T] {
+        let mut s = [l.splat_i(0); T];
+        // SAFETY: as for `Q8`.
+        unsafe {
+            for p in 0..8 {
+                let factors = l.load_pairs_i8(w.factors.add(p * PLANE));
+                let [w0, w1, w2, w3, w4, w5, w6, w7] = Self::six(l, w.quants, p);
+                let (first, second) = (l.first_factor(factors), l.second_factor(factors));
+                for (t, s) in s.iter_mut().enumerate() {
+                    let a = x.quants(t).add(32 * p);
+                    *s = l.scaled_dot::<4, 63>(*s, first, &[w0, w1, w2, w3], a);
+                    *s = l.scaled_dot::<4, 63>(*s, second, &[w4, w5, w6, w7], a.add(16));
+                }
+            }
+            Self::take_offset(l, w, x, &mut s);
+        }
+        s
+    }
+
+    #[inline(always)]
+    unsafe fn add<L: Lanes, const T: usize>(l: L, w: BlockAt, x: TokensAt, sums: &[L::I; T], acc: &mut [L::F; T]) {
+        // SAFETY: as for `Q8`.
+        unsafe { add_plain(l, w, x, sums, acc) }
+    }
+
+    /// A part has one sub-scale: 16 elements, and zeros for the other 16.
+    #[inline(always)]
+    unsafe fn part<L: Lanes>(l: L, quants: *const u8, part: usize) -> [L::B; 8] {
+        // SAFETY: as for `Q8`.
+        let six = unsafe { Self::six(l, quants, part / 2) };
+        let zero = l.zero_bytes();
+        eight!(g => if g / 4 == part % 2 { six[g] } else { zero })
+    }
+
+    #[inline(always)]
+    unsafe fn join<L: Lanes, const T: usize>(l: L, w: BlockAt, x: TokensAt, parts: *const i32) -> [L::I; T] {
+        let mut s = [l.splat_i(0); T];
+        // SAFETY: as for `Q8`.
+        unsafe {
+            for j in 0..Self::PARTS {
+                add_scaled(l, l.load_pairs_i8(w.factors.add(j / 2 * PLANE)), j, parts, &mut s);
+            }
+            Self::take_offset(l, w, x, &mut s);
+        }
+        s
     }
 }

@@ -7,20 +7,20 @@
 
 use std::ops::Range;
 
-use crate::activations::{Activations, SUMS32, SUMS256};
+use crate::activations::Activations;
 use crate::kernel::element::{Binary16, Binary32, Element, UpperHalf};
 use crate::kernel::format::{BlockAt, Format, Minimum, Offset, Q8, Super6, SuperMinimum, TokensAt};
-use crate::lanes::{Kernel, Lanes};
+use crate::lanes::{Kernel, Lanes, TILE_TOKENS};
 use crate::layout::BAND_ROWS;
 use crate::matrix::Matrix;
 use crate::memory::LINE;
 use crate::portable;
 use crate::shared::SharedSlice;
-use crate::weight::{ActivationKind, WeightType};
+use crate::weight::WeightType;
 
 /// How far ahead of its use a weight is fetched: more than memory's latency at its bandwidth, and past the 4 KiB at which the
 /// processor's own prefetch stops.
-const AHEAD: usize = 6 * 1_024;
+pub(super) const AHEAD: usize = 6 * 1_024;
 
 /// Rows of `bands` for `tokens`: the part of a product that one thread computes.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl Kernel for Product<'_> {
 impl Product<'_> {
     /// Writes the rows of `band` for token `t`.
     #[inline(always)]
-    fn put(&self, band: usize, t: usize, sums: &[f32; BAND_ROWS]) {
+    pub(super) fn put(&self, band: usize, t: usize, sums: &[f32; BAND_ROWS]) {
         let first = band * BAND_ROWS;
         let rows = BAND_ROWS.min(self.w.rows() - first);
         let start = t * self.w.rows() + first;
@@ -80,6 +80,11 @@ impl Product<'_> {
     /// All bands and tokens of a quantised type, in tiles of 8, 4, 2 and 1 tokens.
     #[inline(always)]
     fn blocks<L: Lanes, Fmt: Format>(&self, l: L) {
+        if self.tokens.len() >= TILE_TOKENS
+            && let Some(unit) = l.tiles()
+        {
+            return self.tiled::<L, Fmt>(l, &unit);
+        }
         for band in self.bands.clone() {
             let mut t = self.tokens.start;
             while t < self.tokens.end {
@@ -95,12 +100,10 @@ impl Product<'_> {
 
     /// One band and T tokens from `first`; returns T.
     #[inline(always)]
-    fn tile<L: Lanes, Fmt: Format, const T: usize>(&self, l: L, band: usize, first: usize) -> usize {
+    pub(super) fn tile<L: Lanes, Fmt: Format, const T: usize>(&self, l: L, band: usize, first: usize) -> usize {
         let layout = *self.w.layout();
         let bytes = self.w.band(band).as_ptr();
         let x = self.tokens_at(first, T);
-        let block_len = self.x.kind.block_len();
-        let words = if self.x.kind == ActivationKind::Block256 { SUMS256 } else { SUMS32 };
         // Bands follow each other in memory, so running ahead of the first tile reaches into the next band in time.
         let ahead = first == self.tokens.start;
         let block_bytes = layout.scale_bytes + layout.factor_bytes + layout.quant_bytes;
@@ -117,18 +120,10 @@ impl Product<'_> {
                 // SAFETY: `b` is a block of the band and of the T tokens, whose buffers have the lengths of their shapes; a
                 // pass starts `2 N pass` bytes into a plane of 16 f16 or byte pairs and `4 N pass` bytes into a word.
                 unsafe {
-                    let w = BlockAt {
-                        scales: bytes.add(b * layout.scale_bytes + 2 * L::N * pass),
-                        factors: bytes.add(layout.factors + b * layout.factor_bytes + 2 * L::N * pass),
-                        quants: bytes.add(layout.quants + b * layout.quant_bytes + 4 * L::N * pass),
-                    };
-                    let x = TokensAt {
-                        quants: x.quants.add(b * block_len),
-                        scales: x.scales.add(b),
-                        sums: x.sums.add(b * words),
-                        ..x
-                    };
-                    Fmt::add_block(l, w, x, &mut acc);
+                    let w = BlockAt::new(&layout, bytes, b, L::N * pass);
+                    let x = x.block(b);
+                    let sums = Fmt::sums(l, w, x);
+                    Fmt::add(l, w, x, &sums, &mut acc);
                 }
             }
             for (sums, acc) in sums.iter_mut().zip(acc) {
@@ -143,7 +138,7 @@ impl Product<'_> {
     }
 
     /// Where tokens `first .. first + count` lie.
-    fn tokens_at(&self, first: usize, count: usize) -> TokensAt {
+    pub(super) fn tokens_at(&self, first: usize, count: usize) -> TokensAt {
         let x = self.x;
         let blocks = x.cols / x.kind.block_len();
         let words = x.sums.len() / x.scales.len().max(1);
@@ -154,6 +149,8 @@ impl Product<'_> {
             scales: x.scales[first * blocks..].as_ptr(),
             sums: x.sums[first * blocks * words..].as_ptr(),
             blocks,
+            block_len: x.kind.block_len(),
+            words,
         }
     }
 

@@ -8,3 +8,4 @@ pub(crate) mod functions;
 pub(crate) mod matmul;
 pub(crate) mod quantise;
 pub(crate) mod rope;
+pub(crate) mod tiled;

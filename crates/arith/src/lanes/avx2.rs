@@ -10,7 +10,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::lanes::{Kernel, Lanes};
+use crate::lanes::{Kernel, Lanes, NoTiles};
 
 /// Proof that this machine has AVX2 and F16C, and AVX-VNNI where `VNNI`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,6 +47,7 @@ impl<const VNNI: bool> Lanes for Avx2<VNNI> {
     type B = __m256i;
     /// Each factor twice, as a pair of 16-bit integers; with VNNI once, as a 32-bit one.
     type S = __m256i;
+    type Tiles = NoTiles;
 
     registers! {
         fn splat(x: f32) -> __m256 { _mm256_set1_ps(x) }
@@ -67,6 +68,7 @@ impl<const VNNI: bool> Lanes for Avx2<VNNI> {
         fn splat_i(x: i32) -> __m256i { _mm256_set1_epi32(x) }
         fn add_i(a: __m256i, b: __m256i) -> __m256i { _mm256_add_epi32(a, b) }
         fn sub_i(a: __m256i, b: __m256i) -> __m256i { _mm256_sub_epi32(a, b) }
+        fn mul_i(a: __m256i, b: __m256i) -> __m256i { _mm256_mullo_epi32(a, b) }
         fn max_i(a: __m256i, b: __m256i) -> __m256i { _mm256_max_epi32(a, b) }
         fn and_i(a: __m256i, b: __m256i) -> __m256i { _mm256_and_si256(a, b) }
         fn or_i(a: __m256i, b: __m256i) -> __m256i { _mm256_or_si256(a, b) }
@@ -81,6 +83,7 @@ impl<const VNNI: bool> Lanes for Avx2<VNNI> {
             let two = _mm_max_epi32(four, _mm_shuffle_epi32::<0b01_00_11_10>(four));
             _mm_cvtsi128_si32(_mm_max_epi32(two, _mm_shuffle_epi32::<0b10_11_00_01>(two)))
         }
+        fn zero_bytes() -> __m256i { _mm256_setzero_si256() }
         fn low_nibbles(x: __m256i) -> __m256i { _mm256_and_si256(x, _mm256_set1_epi8(15)) }
         fn high_nibbles(x: __m256i) -> __m256i {
             _mm256_and_si256(_mm256_srli_epi16::<4>(x), _mm256_set1_epi8(15))
@@ -117,6 +120,11 @@ impl<const VNNI: bool> Lanes for Avx2<VNNI> {
     }
 
     #[inline(always)]
+    fn tiles(self) -> Option<NoTiles> {
+        None
+    }
+
+    #[inline(always)]
     fn prefetch(self, p: *const u8) {
         // SAFETY: a hint; it never faults.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) };
@@ -144,6 +152,7 @@ impl<const VNNI: bool> Lanes for Avx2<VNNI> {
             (_mm_cvtsi128_si64(two) + _mm_extract_epi64::<1>(two)).cast_unsigned()
         }
         fn load_bytes(p: *const u8) -> __m256i { _mm256_loadu_si256(p.cast()) }
+        fn store_bytes(p: *mut u8, x: __m256i) { _mm256_storeu_si256(p.cast(), x) }
         fn load_pairs_u8(p: *const u8) -> __m256i { _mm256_cvtepu8_epi16(_mm_loadu_si128(p.cast())) }
         fn load_pairs_i8(p: *const u8) -> __m256i { _mm256_cvtepi8_epi16(_mm_loadu_si128(p.cast())) }
         fn dot_signed(w: &[__m256i; 8], a: *const i8, bias: i32) -> __m256i {

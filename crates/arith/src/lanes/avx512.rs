@@ -8,11 +8,14 @@
 
 use std::arch::x86_64::*;
 
+use crate::lanes::amx::{Amx, Shapes};
 use crate::lanes::{Kernel, Lanes};
 
-/// Proof that this machine has AVX-512 F, BW, DQ, VL and VNNI.
+/// Proof that this machine has AVX-512 F, BW, DQ, VL and VNNI, and perhaps AMX.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Avx512(());
+pub(crate) struct Avx512 {
+    tiles: Option<Amx>,
+}
 
 impl Avx512 {
     /// The proof, where the machine has the instructions.
@@ -24,7 +27,12 @@ impl Avx512 {
             && is_x86_feature_detected!("avx512vnni")
             && is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("f16c"))
-        .then_some(Self(()))
+        .then_some(Self { tiles: None })
+    }
+
+    /// The proof of both, where the machine has AMX too.
+    pub(crate) fn detect_with_tiles() -> Option<Self> {
+        Self::detect().and(Amx::detect()).map(|tiles| Self { tiles: Some(tiles) })
     }
 
     /// Runs `kernel` with these instructions.
@@ -44,6 +52,7 @@ impl Lanes for Avx512 {
     type I = __m512i;
     type B = __m512i;
     type S = __m512i;
+    type Tiles = Shapes;
 
     registers! {
         fn splat(x: f32) -> __m512 { _mm512_set1_ps(x) }
@@ -64,12 +73,14 @@ impl Lanes for Avx512 {
         fn splat_i(x: i32) -> __m512i { _mm512_set1_epi32(x) }
         fn add_i(a: __m512i, b: __m512i) -> __m512i { _mm512_add_epi32(a, b) }
         fn sub_i(a: __m512i, b: __m512i) -> __m512i { _mm512_sub_epi32(a, b) }
+        fn mul_i(a: __m512i, b: __m512i) -> __m512i { _mm512_mullo_epi32(a, b) }
         fn max_i(a: __m512i, b: __m512i) -> __m512i { _mm512_max_epi32(a, b) }
         fn and_i(a: __m512i, b: __m512i) -> __m512i { _mm512_and_si512(a, b) }
         fn or_i(a: __m512i, b: __m512i) -> __m512i { _mm512_or_si512(a, b) }
         fn shl_i<const COUNT: u32>(x: __m512i) -> __m512i { _mm512_slli_epi32::<COUNT>(x) }
         fn shr_i<const COUNT: u32>(x: __m512i) -> __m512i { _mm512_srai_epi32::<COUNT>(x) }
         fn reduce_max_i(x: __m512i) -> i32 { _mm512_reduce_max_epi32(x) }
+        fn zero_bytes() -> __m512i { _mm512_setzero_si512() }
         fn low_nibbles(x: __m512i) -> __m512i { _mm512_and_si512(x, _mm512_set1_epi8(15)) }
         fn high_nibbles(x: __m512i) -> __m512i {
             _mm512_and_si512(_mm512_srli_epi16::<4>(x), _mm512_set1_epi8(15))
@@ -89,6 +100,11 @@ impl Lanes for Avx512 {
         }
         fn first_factor(pairs: __m512i) -> __m512i { _mm512_srai_epi32::<16>(_mm512_slli_epi32::<16>(pairs)) }
         fn second_factor(pairs: __m512i) -> __m512i { _mm512_srai_epi32::<16>(pairs) }
+    }
+
+    #[inline(always)]
+    fn tiles(self) -> Option<Shapes> {
+        self.tiles.map(Amx::shapes)
     }
 
     #[inline(always)]
@@ -114,6 +130,7 @@ impl Lanes for Avx512 {
             _mm512_reduce_add_epi64(_mm512_add_epi64(low, high)).cast_unsigned()
         }
         fn load_bytes(p: *const u8) -> __m512i { _mm512_loadu_si512(p.cast()) }
+        fn store_bytes(p: *mut u8, x: __m512i) { _mm512_storeu_si512(p.cast(), x) }
         fn load_pairs_u8(p: *const u8) -> __m512i { _mm512_cvtepu8_epi16(_mm256_loadu_si256(p.cast())) }
         fn load_pairs_i8(p: *const u8) -> __m512i { _mm512_cvtepi8_epi16(_mm256_loadu_si256(p.cast())) }
         fn dot_signed(w: &[__m512i; 8], a: *const i8, bias: i32) -> __m512i {

@@ -50,6 +50,8 @@ macro_rules! at {
 }
 
 #[cfg(target_arch = "x86_64")]
+pub(crate) mod amx;
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
@@ -67,6 +69,31 @@ pub(crate) trait Kernel {
     fn lanes<L: Lanes>(self, lanes: L) -> Self::Output;
 }
 
+/// Tokens of a tile.
+pub(crate) const TILE_TOKENS: usize = 16;
+
+/// A unit that multiplies a block of a band with many tokens at once. A band's words are what such units want: line g of a
+/// block holds elements `4g .. 4g + 4` of 16 rows.
+pub(crate) trait Tiles {
+    /// `out[t][r]`, `[16][16]`: the sum over 32 elements of a byte of row r times the activation of token t. Bytes of weights
+    /// are signed or unsigned.
+    ///
+    /// # Safety
+    /// Eight lines of 64 bytes are readable at `w`, 32 bytes at `a + t * stride` for each token, and 1,024 bytes are
+    /// writable at `out`.
+    unsafe fn dot(&self, signed: bool, w: *const u8, a: *const i8, stride: usize, out: *mut i32);
+}
+
+/// No such unit.
+#[derive(Debug)]
+pub(crate) enum NoTiles {}
+
+impl Tiles for NoTiles {
+    unsafe fn dot(&self, _: bool, _: *const u8, _: *const i8, _: usize, _: *mut i32) {
+        match *self {}
+    }
+}
+
 /// Vectors of [`Lanes::N`] 32-bit lanes. Every floating-point primitive is one IEEE operation per lane, rounded to nearest even.
 ///
 /// `F` holds floats, `I` integers, `B` four bytes in each lane: four consecutive elements of one matrix row per lane.
@@ -81,6 +108,8 @@ pub(crate) trait Lanes: Copy {
     type B: Copy;
     /// Integer factors of sub-blocks, in the form that [`Lanes::scaled_dot`] takes.
     type S: Copy;
+    /// The unit for tiles beside the vectors.
+    type Tiles: Tiles;
 
     /// All lanes `x`.
     fn splat(self, x: f32) -> Self::F;
@@ -129,6 +158,8 @@ pub(crate) trait Lanes: Copy {
     fn add_i(self, a: Self::I, b: Self::I) -> Self::I;
     /// `a - b`, wrapping
     fn sub_i(self, a: Self::I, b: Self::I) -> Self::I;
+    /// `a * b`, wrapping
+    fn mul_i(self, a: Self::I, b: Self::I) -> Self::I;
     /// The larger, signed.
     fn max_i(self, a: Self::I, b: Self::I) -> Self::I;
     /// `a & b`
@@ -150,11 +181,19 @@ pub(crate) trait Lanes: Copy {
     /// N u64 are writable at `p`.
     unsafe fn store_fixed32(self, p: *mut u64, x: Self::F) -> u64;
 
+    /// The unit for tiles, ready until the value is dropped, where the machine has one.
+    fn tiles(self) -> Option<Self::Tiles>;
+
     /// Asks for the cache line of `p`, which may be any address.
     fn prefetch(self, p: *const u8);
     /// # Safety
     /// 4 N bytes are readable at `p`.
     unsafe fn load_bytes(self, p: *const u8) -> Self::B;
+    /// # Safety
+    /// 4 N bytes are writable at `p`.
+    unsafe fn store_bytes(self, p: *mut u8, x: Self::B);
+    /// All bytes zero.
+    fn zero_bytes(self) -> Self::B;
     /// The low nibble of each byte.
     fn low_nibbles(self, x: Self::B) -> Self::B;
     /// The high nibble of each byte.

@@ -11,7 +11,7 @@ use std::arch::aarch64::*;
 use std::arch::asm;
 use std::arch::is_aarch64_feature_detected;
 
-use crate::lanes::{Kernel, Lanes};
+use crate::lanes::{Kernel, Lanes, NoTiles};
 
 /// Proof that this machine has NEON, and the dot-product extension where `DOT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -44,6 +44,7 @@ impl<const DOT: bool> Lanes for Neon<DOT> {
     type I = int32x4_t;
     type B = uint8x16_t;
     type S = int32x4_t;
+    type Tiles = NoTiles;
 
     registers! {
         fn splat(x: f32) -> float32x4_t { vdupq_n_f32(x) }
@@ -64,12 +65,14 @@ impl<const DOT: bool> Lanes for Neon<DOT> {
         fn splat_i(x: i32) -> int32x4_t { vdupq_n_s32(x) }
         fn add_i(a: int32x4_t, b: int32x4_t) -> int32x4_t { vaddq_s32(a, b) }
         fn sub_i(a: int32x4_t, b: int32x4_t) -> int32x4_t { vsubq_s32(a, b) }
+        fn mul_i(a: int32x4_t, b: int32x4_t) -> int32x4_t { vmulq_s32(a, b) }
         fn max_i(a: int32x4_t, b: int32x4_t) -> int32x4_t { vmaxq_s32(a, b) }
         fn and_i(a: int32x4_t, b: int32x4_t) -> int32x4_t { vandq_s32(a, b) }
         fn or_i(a: int32x4_t, b: int32x4_t) -> int32x4_t { vorrq_s32(a, b) }
         fn shl_i<const COUNT: u32>(x: int32x4_t) -> int32x4_t { vshlq_s32(x, vdupq_n_s32(COUNT.cast_signed())) }
         fn shr_i<const COUNT: u32>(x: int32x4_t) -> int32x4_t { vshlq_s32(x, vdupq_n_s32(-COUNT.cast_signed())) }
         fn reduce_max_i(x: int32x4_t) -> i32 { vmaxvq_s32(x) }
+        fn zero_bytes() -> uint8x16_t { vdupq_n_u8(0) }
         fn low_nibbles(x: uint8x16_t) -> uint8x16_t { vandq_u8(x, vdupq_n_u8(15)) }
         fn high_nibbles(x: uint8x16_t) -> uint8x16_t { vshrq_n_u8::<4>(x) }
         fn with_upper_bits(low: uint8x16_t, x: uint8x16_t, from: u32, mask: u8) -> uint8x16_t {
@@ -88,6 +91,11 @@ impl<const DOT: bool> Lanes for Neon<DOT> {
     #[inline(always)]
     fn prepare_signed(self, w: uint8x16_t) -> uint8x16_t {
         w
+    }
+
+    #[inline(always)]
+    fn tiles(self) -> Option<NoTiles> {
+        None
     }
 
     #[inline(always)]
@@ -122,6 +130,7 @@ impl<const DOT: bool> Lanes for Neon<DOT> {
             vaddvq_u64(vaddq_u64(low, high))
         }
         fn load_bytes(p: *const u8) -> uint8x16_t { vld1q_u8(p) }
+        fn store_bytes(p: *mut u8, x: uint8x16_t) { vst1q_u8(p, x) }
         fn load_pairs_u8(p: *const u8) -> int32x4_t { vreinterpretq_s32_u16(vmovl_u8(vld1_u8(p))) }
         fn load_pairs_i8(p: *const u8) -> int32x4_t { vreinterpretq_s32_s16(vmovl_s8(vld1_s8(p.cast()))) }
     }
