@@ -6,7 +6,8 @@
 mod desk;
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Output, Stdio};
 
@@ -215,4 +216,62 @@ fn a_measurement_prints_one_object_a_line() {
         assert!(row["ours"].as_f64().unwrap() > 0.0, "{row}");
         assert_eq!(row["peer"], Value::Null);
     }
+}
+
+/// A line between client and gateway that breaks right after the event in which the host first signs for a part of the
+/// stream. Returns its address.
+fn line_that_breaks_after_progress(gateway: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let gateway = gateway.strip_prefix("http://").unwrap().to_owned();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (client, server) = (client.unwrap(), TcpStream::connect(&gateway).unwrap());
+            let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+            std::thread::spawn(move || pass_until_progress(client, server));
+        }
+    });
+    address
+}
+
+fn pass_until_progress(mut client: TcpStream, mut server: TcpStream) {
+    let position = |bytes: &[u8], word: &[u8]| bytes.windows(word.len()).position(|window| window == word);
+    let (mut passed, mut piece) = (Vec::new(), [0; 4096]);
+    while let Ok(length @ 1..) = server.read(&mut piece) {
+        let start = passed.len();
+        passed.extend_from_slice(&piece[..length]);
+        let event = position(&passed, b"\"progress\"");
+        let end = event.and_then(|at| Some(at + position(&passed[at..], b"\n\n")? + 2));
+        if client.write_all(&passed[start..end.unwrap_or(passed.len())]).is_err() || end.is_some() {
+            break;
+        }
+    }
+    for stream in [client, server] {
+        drop(stream.shutdown(Shutdown::Both));
+    }
+}
+
+#[test]
+fn what_was_signed_of_a_stream_that_broke_off_is_kept_and_held() {
+    let desk = Desk::new();
+    desk.run(&["model", "import", "tiny.gguf"]).ends_with(0);
+    let node = desk.up(&[]);
+    let line = line_that_breaks_after_progress(node.address());
+    // The host draws the seed. Some draws end before the host has signed for a part, and their answer is whole.
+    let broken = (0..50).find_map(|_| {
+        let ask = ["ask", "--gateway", &line, "--max-tokens", "64", "--receipt", "part.json", "--json", "Why?"];
+        let run = Run(desk.command(&ask).stdin(Stdio::null()).output().unwrap());
+        (run.0.status.code() != Some(0)).then_some(run)
+    });
+    let broken = broken.unwrap().ends_with(3);
+    assert!(broken.stderr().contains("candor verify part.json"), "{}", broken.stderr());
+    let held = desk.run(&["verify", "part.json", "--json"]).ends_with(0).json();
+    assert_eq!((&held["verdict"], &held["redrawn"]), (&"held".into(), &32.into()));
+
+    tamper(&desk.path("part.json"), &desk.path("other.json"), |document| {
+        document["kept_by_client"]["text"] = "Because.".into();
+    });
+    assert_eq!(desk.run(&["verify", "other.json", "--json"]).ends_with(1).json()["kind"], "token");
+    assert_eq!(node.stop(), Some(0));
 }

@@ -1,5 +1,6 @@
 //! What is put before the court.
 
+pub use api::receipt_json::Ending;
 use claim::{Address, ChannelId, ChoiceIndex, Evidence, ModelRoot, Price, RequestHash, SignedReceipt};
 
 /// What is judged.
@@ -7,8 +8,8 @@ use claim::{Address, ChannelId, ChoiceIndex, Evidence, ModelRoot, Price, Request
 pub struct Case<'a> {
     /// The host's statement.
     pub signed: &'a SignedReceipt,
-    /// What opens its hashes. Its states may be left out (empty): they are computed anyway, and only tell where a wrong
-    /// state root first goes wrong.
+    /// What opens its hashes. Its prompt and its states may be left out (empty): they are computed anyway, and only tell
+    /// where a wrong root first goes wrong.
     pub evidence: &'a Evidence,
     /// What the verifier knows by itself.
     pub known: Known<'a>,
@@ -56,13 +57,4 @@ pub struct ClientRecord<'a> {
     pub text: &'a str,
     /// How the answer came to its end.
     pub ending: Ending,
-}
-
-/// How an answer came to its end, as its client saw it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// The host closed the answer, with the receipt under judgement.
-    Closed,
-    /// The client went away or its connection broke; the receipt is the last that it got.
-    BrokenOff,
 }

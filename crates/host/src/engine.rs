@@ -14,7 +14,7 @@ use model::sampler::{Logprob, TokenScore};
 use model::{BatchError, BatchLimits, Batcher, Event, Job, JobId, Model};
 use tokio::sync::mpsc;
 
-use crate::event::{Alternative, Done, HostEvent, TokenLogprob};
+use crate::event::{Alternative, Done, HostEvent, Progress, TokenLogprob};
 use crate::serve::now;
 
 /// A signed receipt for the answer so far goes out after this many tokens.
@@ -188,8 +188,8 @@ impl<'a> Engine<'a> {
         let choice = track.order.evidence.choice;
         // Signed with the next token in hand, so that a receipt for a prefix is never one for a whole answer.
         if track.output.count().get() > 0 && track.output.count().get() % PROGRESS_TOKENS == 0 {
-            let receipt = Box::new(track.sign(key, Finish::Prefix));
-            track.send(HostEvent::Progress { choice, receipt })?;
+            let (receipt, seed_proof) = (track.sign(key, Finish::Prefix), track.order.evidence.seed_proof);
+            track.send(HostEvent::Progress(Box::new(Progress { choice, receipt, seed_proof })))?;
         }
         track.extend(states);
         track.output.push(token);

@@ -1,7 +1,9 @@
 //! What a host hands back for a request: the parsed request and a queue of what happens to it.
 
 use api::{ApiError, Request};
-use claim::{Address, ChoiceIndex, Evidence, Finish, ModelRoot, SignedReceipt, TokenCount, TokenId, UnixMillis};
+use claim::{
+    Address, ChoiceIndex, Evidence, Finish, ModelRoot, SeedProof, SignedReceipt, TokenCount, TokenId, UnixMillis,
+};
 use tokio::sync::mpsc;
 
 /// A model that a host serves, as it is listed.
@@ -62,16 +64,22 @@ pub enum HostEvent {
         logprob: Option<Box<TokenLogprob>>,
     },
     /// The host signed for the answer so far, so that a client whose connection breaks holds a receipt for that.
-    Progress {
-        /// Which choice.
-        choice: ChoiceIndex,
-        /// Receipt with finish `Prefix`.
-        receipt: Box<SignedReceipt>,
-    },
+    Progress(Box<Progress>),
     /// A choice is complete.
     Done(Box<Done>),
     /// The answer failed and no further event comes.
     Failed(ApiError),
+}
+
+/// A choice so far: what the host signed for the tokens that came before this.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    /// Which choice.
+    pub choice: ChoiceIndex,
+    /// Receipt with finish `Prefix`.
+    pub receipt: SignedReceipt,
+    /// What shows that the receipt's seed is the only one it could be. Request and tokens open the rest.
+    pub seed_proof: SeedProof,
 }
 
 /// A complete choice.

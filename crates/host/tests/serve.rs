@@ -62,7 +62,7 @@ fn collect(mut answer: Answer) -> Collected {
                 all.tokens += 1;
                 all.logprobs += usize::from(logprob.is_some());
             }
-            HostEvent::Progress { receipt, .. } => all.progress.push(*receipt),
+            HostEvent::Progress(progress) => all.progress.push(progress.receipt),
             HostEvent::Done(done) => {
                 all.text[done.choice.get() as usize].push_str(&done.tail);
                 all.done.push(*done);

@@ -18,6 +18,8 @@ mod wire;
 mod tests;
 
 use claim::{ChoiceIndex, Evidence, ReceiptId, RequestHash, SignatureError, SignedReceipt};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 pub use wire::{
     ClientRecordJson, EngineJson, EvidenceJson, PriceJson, PromptSegment, ReceiptJson, SeedProofJson, SignedReceiptJson,
@@ -43,8 +45,7 @@ pub struct Document {
     pub stated_id: ReceiptId,
 }
 
-/// A client's own memory of an answer, in a file that it keeps: what it asked and what it was shown until the host closed
-/// the answer with this receipt.
+/// A client's own memory of an answer, in a file that it keeps: what it asked and what it was shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientRecord {
     /// Hash of the request that was sent.
@@ -53,6 +54,18 @@ pub struct ClientRecord {
     pub choice: ChoiceIndex,
     /// The text that was shown.
     pub text: String,
+    /// How the answer came to its end.
+    pub ending: Ending,
+}
+
+/// How an answer came to its end, as its client saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// The host closed the answer, with the receipt.
+    Closed,
+    /// The client went away or its connection broke; the receipt is the last that it got.
+    BrokenOff,
 }
 
 /// Why text is not a receipt document.

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use serde_json::{Value, json};
 
-use super::{ClientRecord, ReceiptJsonError, read, write, write_kept};
+use super::{ClientRecord, Ending, ReceiptJsonError, read, write, write_kept};
 
 fn digest() -> impl Strategy<Value = Digest> {
     any::<[u8; 32]>().prop_map(Digest::new)
@@ -104,9 +104,10 @@ proptest! {
     }
 
     #[test]
-    fn what_a_client_keeps_is_read_back(receipt in receipt(), request in digest(), choice: u32, text: String) {
+    fn what_a_client_keeps_is_read_back(receipt in receipt(), request in digest(), choice: u32, text: String, is_closed: bool) {
         let signed = key().sign(&receipt);
-        let record = ClientRecord { request: RequestHash::new(request), choice: ChoiceIndex::new(choice), text };
+        let ending = if is_closed { Ending::Closed } else { Ending::BrokenOff };
+        let record = ClientRecord { request: RequestHash::new(request), choice: ChoiceIndex::new(choice), text, ending };
         let document = read(write_kept(&signed, None, &record).as_bytes()).unwrap();
         prop_assert_eq!(document.kept_by_client, Some(record));
         prop_assert_eq!(read(write(&signed, None).as_bytes()).unwrap().kept_by_client, None);

@@ -17,7 +17,7 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
-use super::{ClientRecord, Document, ReceiptJsonError, VERSION};
+use super::{ClientRecord, Document, Ending, ReceiptJsonError, VERSION};
 
 /// A receipt with signature and, where known, evidence.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -53,6 +53,8 @@ pub struct ClientRecordJson<'a> {
     /// The text that was shown.
     #[schema(value_type = String)]
     pub text: Cow<'a, str>,
+    /// `closed`, or `broken_off` where the connection ended before the answer did.
+    pub ending: Ending,
 }
 
 /// What a host states about one answer.
@@ -225,6 +227,7 @@ impl<'a> SignedReceiptJson<'a> {
                 request_hash: Text(record.request.get()),
                 choice: record.choice.get(),
                 text: Cow::Borrowed(&record.text),
+                ending: record.ending,
             }),
         }
     }
@@ -253,6 +256,7 @@ impl ClientRecordJson<'_> {
             request: RequestHash::new(self.request_hash.0),
             choice: ChoiceIndex::new(self.choice),
             text: self.text.into_owned(),
+            ending: self.ending,
         })
     }
 }
@@ -318,6 +322,28 @@ impl ReceiptJson {
     }
 }
 
+impl SeedProofJson {
+    /// The JSON form of a seed proof.
+    pub(crate) fn new(proof: SeedProof) -> Self {
+        match proof {
+            SeedProof::Unused => Self::Unused {},
+            SeedProof::Given(seed) => Self::Given { seed: Text(seed) },
+            SeedProof::Drawn(proof) => Self::Drawn { proof: Bytes(proof.to_bytes()) },
+        }
+    }
+
+    /// The seed proof, if it has a valid form.
+    pub(crate) fn read(&self) -> Result<SeedProof, ReceiptJsonError> {
+        Ok(match self {
+            Self::Unused {} => SeedProof::Unused,
+            Self::Given { seed } => SeedProof::Given(seed.0),
+            Self::Drawn { proof } => {
+                SeedProof::Drawn(VrfProof::from_bytes(&proof.0).map_err(|_| ReceiptJsonError::SeedProof)?)
+            }
+        })
+    }
+}
+
 impl<'a> EvidenceJson<'a> {
     fn new(evidence: &'a Evidence) -> Self {
         let request = std::str::from_utf8(&evidence.request).ok();
@@ -331,11 +357,7 @@ impl<'a> EvidenceJson<'a> {
             prompt: segments(&evidence.prompt),
             output: evidence.output.iter().map(|token| token.get()).collect(),
             states: Cow::Borrowed(&evidence.states),
-            seed_proof: match evidence.seed_proof {
-                SeedProof::Unused => SeedProofJson::Unused {},
-                SeedProof::Given(seed) => SeedProofJson::Given { seed: Text(seed) },
-                SeedProof::Drawn(proof) => SeedProofJson::Drawn { proof: Bytes(proof.to_bytes()) },
-            },
+            seed_proof: SeedProofJson::new(evidence.seed_proof),
             text: Cow::Borrowed(&evidence.text),
         }
     }
@@ -365,13 +387,7 @@ impl<'a> EvidenceJson<'a> {
             prompt,
             output: self.output.into_iter().map(TokenId::new).collect(),
             states: self.states.into_owned(),
-            seed_proof: match self.seed_proof {
-                SeedProofJson::Unused {} => SeedProof::Unused,
-                SeedProofJson::Given { seed } => SeedProof::Given(seed.0),
-                SeedProofJson::Drawn { proof } => {
-                    SeedProof::Drawn(VrfProof::from_bytes(&proof.0).map_err(|_| ReceiptJsonError::SeedProof)?)
-                }
-            },
+            seed_proof: self.seed_proof.read()?,
             text: self.text.into_owned(),
         })
     }

@@ -7,8 +7,11 @@ pub mod completion;
 pub mod models;
 pub mod responses;
 
-use serde::Serialize;
+use claim::{ChoiceIndex, SeedProof, SignedReceipt, TokenId};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use crate::receipt_json::{self, Document, ReceiptJsonError, SeedProofJson, SignedReceiptJson};
 
 /// Token counts of a chat or text completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -50,7 +53,7 @@ pub struct Candor {
     pub receipts: Vec<ReceiptMention>,
     /// A signed receipt for the part of a stream that was sent so far.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub progress: Option<Progress>,
+    pub progress: Option<Box<Progress>>,
 }
 
 /// Says which receipt belongs to which choice.
@@ -66,14 +69,41 @@ pub struct ReceiptMention {
     pub tokens: u32,
 }
 
-/// A signed receipt for a prefix of a stream.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+/// A signed receipt for the part of a choice's stream that came before it, with what opens the receipt and is not to be
+/// seen in the text. With its own request a client whose connection breaks can have that part checked.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Progress {
     /// Index of the choice.
     pub choice: u32,
     /// The receipt with its signature, in the form of `/v1/receipts/{id}` without evidence.
-    #[schema(value_type = Object)]
+    #[schema(value_type = SignedReceiptJson<'_>)]
     pub receipt: serde_json::Value,
+    /// The tokens since the choice's progress before this one; all of them together are what the receipt is for.
+    pub output: Vec<u32>,
+    /// What shows that the seed is the only one it could be.
+    pub seed_proof: SeedProofJson,
+}
+
+impl Progress {
+    /// The progress of a choice, with the tokens since the one before.
+    pub fn new(choice: ChoiceIndex, receipt: &SignedReceipt, output: &[TokenId], seed_proof: SeedProof) -> Self {
+        Self {
+            choice: choice.get(),
+            receipt: receipt_json::to_value(receipt),
+            output: output.iter().map(|token| token.get()).collect(),
+            seed_proof: SeedProofJson::new(seed_proof),
+        }
+    }
+
+    /// The receipt and the seed proof; who made them is not checked.
+    ///
+    /// # Errors
+    ///
+    /// [`ReceiptJsonError`] if either has another form.
+    pub fn read(&self) -> Result<(SignedReceipt, SeedProof), ReceiptJsonError> {
+        let Document { receipt, .. } = receipt_json::read(self.receipt.to_string().as_bytes())?;
+        Ok((receipt, self.seed_proof.read()?))
+    }
 }
 
 /// Writes a log probability as JSON can: minus infinity becomes OpenAI's mark for "very unlikely".

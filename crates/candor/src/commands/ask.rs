@@ -1,12 +1,13 @@
 //! `candor ask`: one question to a gateway, as any client could send it.
 
 use std::io::{IsTerminal as _, Read as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
-use api::receipt_json::{self, ClientRecord, DOCUMENT_BYTES_MAX, Document};
-use claim::{Digest, Endpoint, Nonce, ReceiptId, request_hash};
+use api::receipt_json::{self, ClientRecord, DOCUMENT_BYTES_MAX, Document, Ending};
+use api::response::Progress;
+use claim::{Digest, Endpoint, Evidence, Nonce, ReceiptId, SeedProof, SignedReceipt, TokenId, request_hash};
 use clap::Args;
 use reqwest::header::CONTENT_TYPE;
 use serde::{Deserialize, Serialize};
@@ -73,15 +74,22 @@ pub(crate) fn run(context: &Context<'_>, command: &Ask) -> anyhow::Result<Exit> 
     let gateway = GatewayClient::new(options.gateway.as_deref())?;
     block_on(async {
         let asked = Asked::new(&gateway, &options, &question).await?;
-        let answer = asked.stream(context, &gateway).await?;
+        let mut heard = Heard::default();
+        let answer = match asked.hear(context, &gateway, &mut heard).await.and_then(|()| heard.answer()) {
+            Ok(answer) => answer,
+            Err(error) => return Err(asked.keep_signed_part(heard, command.receipt.as_deref(), error)),
+        };
         let document = asked.receipt(&gateway, &answer).await?;
         if let Some(path) = &command.receipt {
-            std::fs::write(path, &document)
-                .with_context(|| format!("cannot write the receipt to {}", path.display()))?;
+            write_receipt(path, &document)?;
         }
         answer.print(context)
     })?;
     Ok(Exit::Done)
+}
+
+fn write_receipt(path: &Path, document: &str) -> anyhow::Result<()> {
+    std::fs::write(path, document).with_context(|| format!("cannot write the receipt to {}", path.display()))
 }
 
 fn read_question() -> anyhow::Result<String> {
@@ -98,6 +106,25 @@ fn read_question() -> anyhow::Result<String> {
 struct Asked {
     body: Vec<u8>,
     nonce: Nonce,
+}
+
+/// What of the stream has come so far.
+#[derive(Default)]
+struct Heard {
+    text: String,
+    mention: Option<Mention>,
+    first: Option<Instant>,
+    last: Option<Instant>,
+    /// The tokens that the host has signed, and its last receipt for them.
+    tokens: Vec<TokenId>,
+    signed: Option<SignedPart>,
+}
+
+/// A receipt for the part of a stream before it.
+struct SignedPart {
+    receipt: SignedReceipt,
+    seed_proof: SeedProof,
+    text: String,
 }
 
 /// What came back.
@@ -133,7 +160,7 @@ impl Asked {
     }
 
     /// Sends the request and prints its answer while it comes.
-    async fn stream(&self, context: &Context<'_>, gateway: &GatewayClient) -> anyhow::Result<Answer> {
+    async fn hear(&self, context: &Context<'_>, gateway: &GatewayClient, heard: &mut Heard) -> anyhow::Result<()> {
         let request = gateway
             .post("v1/chat/completions")?
             .header(CONTENT_TYPE, "application/json")
@@ -141,45 +168,50 @@ impl Asked {
             .body(self.body.clone());
         let mut response = gateway.send(request).await?;
         let mut reader = EventReader::default();
-        let mut text = String::new();
-        let mut mention = None;
-        let mut first = None;
-        let mut last = Instant::now();
         while let Some(bytes) = response.chunk().await.context("the gateway's stream broke off")? {
             for event in reader.push(&bytes)? {
                 if event == "[DONE]" {
                     continue;
                 }
                 let chunk: Chunk = serde_json::from_str(&event).context("the gateway's stream is not understood")?;
-                if let Some(error) = chunk.error {
-                    bail!("the gateway gave up: {}", error.message);
+                let new = heard.take(chunk)?;
+                if !context.output.is_json() {
+                    output::print(&new)?;
                 }
-                let new: String = chunk.choices.into_iter().filter_map(|choice| choice.delta.content).collect();
-                if !new.is_empty() {
-                    last = Instant::now();
-                    first.get_or_insert(last);
-                    text.push_str(&new);
-                    if !context.output.is_json() {
-                        output::print(&new)?;
-                    }
-                }
-                mention = chunk.candor.and_then(|candor| candor.receipts.into_iter().next()).or(mention);
             }
         }
-        let mention = mention.context("the stream ended without a receipt; the answer is not signed")?;
-        let generation = first.map_or(0.0, |first| (last - first).as_secs_f64());
-        let drawn_since_first = f64::from(mention.tokens.saturating_sub(1));
-        Ok(Answer {
+        Ok(())
+    }
+
+    /// Writes what the host signed before the stream ended too early, and says so in the error.
+    fn keep_signed_part(&self, heard: Heard, path: Option<&Path>, error: anyhow::Error) -> anyhow::Error {
+        let request = request_hash(Endpoint::Chat, &self.body, self.nonce, None);
+        let signed = heard
+            .signed
+            .filter(|signed| signed.receipt.verify().is_ok() && signed.receipt.receipt.request_hash == request);
+        let (Some(path), Some(SignedPart { receipt, seed_proof, text })) = (path, signed) else { return error };
+        let choice = receipt.receipt.choice;
+        let evidence = Evidence {
+            endpoint: Endpoint::Chat,
+            request: self.body.clone(),
+            nonce: self.nonce,
+            client: None,
+            choice,
+            // The court computes both from the request and the tokens.
+            prompt: Vec::new(),
+            states: Vec::new(),
+            output: heard.tokens,
+            seed_proof,
             text,
-            receipt: mention
-                .id
-                .parse::<Digest>()
-                .map(ReceiptId::new)
-                .context("the gateway names a receipt that is no id")?,
-            finish: mention.finish,
-            tokens: mention.tokens,
-            tokens_per_s: if generation > 0.0 { drawn_since_first / generation } else { 0.0 },
-        })
+        };
+        let record = ClientRecord { request, choice, text: heard.text, ending: Ending::BrokenOff };
+        match write_receipt(path, &receipt_json::write_kept(&receipt, Some(&evidence), &record)) {
+            Ok(()) => error.context(format!(
+                "the answer is not complete; what the host signed of it is in {0}: candor verify {0}",
+                path.display()
+            )),
+            Err(unwritten) => error.context(unwritten),
+        }
     }
 
     /// Fetches the receipt, makes sure that it is signed for this request and this text, and adds what the client knows.
@@ -195,7 +227,8 @@ impl Asked {
         );
         let text = evidence.as_ref().map(|evidence| evidence.text.as_str());
         ensure!(text == Some(answer.text.as_str()), "the receipt is for another text than the one that was shown");
-        let record = ClientRecord { request, choice: receipt.receipt.choice, text: answer.text.clone() };
+        let record =
+            ClientRecord { request, choice: receipt.receipt.choice, text: answer.text.clone(), ending: Ending::Closed };
         Ok(receipt_json::write_kept(&receipt, evidence.as_ref(), &record))
     }
 }
@@ -212,6 +245,49 @@ async fn first_model(gateway: &GatewayClient) -> anyhow::Result<String> {
     let bytes = gateway.get("v1/models", MODELS_BYTES_MAX).await?;
     let models: Models = serde_json::from_slice(&bytes).context("the gateway's list of models is not understood")?;
     models.data.into_iter().next().map(|model| model.id).context("the gateway serves no model")
+}
+
+impl Heard {
+    /// Takes the next piece of the stream in; returns the text that it adds.
+    fn take(&mut self, chunk: Chunk) -> anyhow::Result<String> {
+        if let Some(error) = chunk.error {
+            bail!("the gateway gave up: {}", error.message);
+        }
+        let Candor { receipts, progress } = chunk.candor.unwrap_or_default();
+        if let Some(progress) = progress {
+            let (receipt, seed_proof) = progress.read().context("the gateway's stream is not understood")?;
+            self.tokens.extend(progress.output.iter().copied().map(TokenId::new));
+            // It is for the text before the one that it comes with.
+            self.signed = Some(SignedPart { receipt, seed_proof, text: self.text.clone() });
+        }
+        let new: String = chunk.choices.into_iter().filter_map(|choice| choice.delta.content).collect();
+        if !new.is_empty() {
+            let now = Instant::now();
+            self.last = Some(now);
+            self.first.get_or_insert(now);
+            self.text.push_str(&new);
+        }
+        self.mention = receipts.into_iter().next().or(self.mention.take());
+        Ok(new)
+    }
+
+    /// The whole answer, once its receipt was named.
+    fn answer(&mut self) -> anyhow::Result<Answer> {
+        let mention = self.mention.take().context("the stream ended without a receipt; the answer is not signed")?;
+        let generation = self.first.zip(self.last).map_or(0.0, |(first, last)| (last - first).as_secs_f64());
+        let drawn_since_first = f64::from(mention.tokens.saturating_sub(1));
+        Ok(Answer {
+            text: std::mem::take(&mut self.text),
+            receipt: mention
+                .id
+                .parse::<Digest>()
+                .map(ReceiptId::new)
+                .context("the gateway names a receipt that is no id")?,
+            finish: mention.finish,
+            tokens: mention.tokens,
+            tokens_per_s: if generation > 0.0 { drawn_since_first / generation } else { 0.0 },
+        })
+    }
 }
 
 impl Answer {
@@ -250,10 +326,11 @@ struct Delta {
     content: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Candor {
     #[serde(default)]
     receipts: Vec<Mention>,
+    progress: Option<Progress>,
 }
 
 #[derive(Deserialize)]

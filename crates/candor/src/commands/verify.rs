@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use api::receipt_json::{self, DOCUMENT_BYTES_MAX, Document};
 use claim::{Digest, Evidence, ModelRoot, ReceiptId, SignedReceipt};
 use clap::Args;
-use court::{Case, ClientRecord, Ending, Known, Verdict};
+use court::{Case, ClientRecord, Known, Verdict};
 use host::catalogue::Entry;
 use host::fetch::Fetcher;
 use model::Model;
@@ -134,9 +134,9 @@ fn judge(context: &Context<'_>, options: &VerifyOptions, command: &Verify) -> an
     Ok(Judged::Verdict { id, report: court::report(&case, &verdict, &model), verdict })
 }
 
-/// What `candor ask` kept beside the receipt: it waits for the end of an answer before it writes one.
+/// What `candor ask` kept beside the receipt.
 fn client_record(kept: &receipt_json::ClientRecord) -> ClientRecord<'_> {
-    ClientRecord { request: kept.request, choice: kept.choice, text: &kept.text, ending: Ending::Closed }
+    ClientRecord { request: kept.request, choice: kept.choice, text: &kept.text, ending: kept.ending }
 }
 
 fn from_gateway(options: &VerifyOptions, id: ReceiptId) -> anyhow::Result<Vec<u8>> {

@@ -4,13 +4,13 @@ use api::response::chat::{
     AnswerMessage, ChatChoice, ChatChunk, ChatCompletion, ChatLogprobs, ChatTokenLogprob, ChunkChoice, Delta,
     WireToolCall,
 };
-use api::response::{Candor, Progress, Usage};
+use api::response::{Candor, Usage};
 use api::tool_calls::{Piece, ToolMode, ToolStream, split};
-use api::{ApiError, Request, receipt_json};
-use claim::{ChoiceIndex, SignedReceipt};
-use host::event::TokenLogprob;
+use api::{ApiError, Request};
+use claim::{ChoiceIndex, TokenId};
+use host::event::{Progress, TokenLogprob};
 
-use super::stream::{self, Frames};
+use super::stream::{self, Draft, Frames};
 use super::whole::{Said, json};
 use super::{Ended, Identity, logprobs, mention, usage};
 
@@ -62,7 +62,7 @@ struct Choice {
     tools: Option<ToolStream>,
     calls: u32,
     logprobs: Vec<ChatTokenLogprob>,
-    progress: Option<Progress>,
+    draft: Draft,
 }
 
 impl ChatFrames {
@@ -72,7 +72,7 @@ impl ChatFrames {
             tools: Some(ToolStream::new(mode, &identity.call_prefix(index))),
             calls: 0,
             logprobs: Vec::new(),
-            progress: None,
+            draft: Draft::default(),
         };
         Self { choices: (0..choices).map(choice).collect(), request, identity }
     }
@@ -99,9 +99,8 @@ impl ChatFrames {
     fn delta(&mut self, index: u32, delta: Delta<'_>, out: &mut Vec<u8>) {
         let choice = &mut self.choices[index as usize];
         let content = std::mem::take(&mut choice.logprobs);
-        let progress = choice.progress.take();
+        let candor = choice.draft.take();
         let logprobs = (!content.is_empty()).then_some(ChatLogprobs { content, refusal: None });
-        let candor = progress.map(|progress| Candor { receipts: Vec::new(), progress: Some(progress) });
         stream::data(out, &self.chunk(vec![ChunkChoice { index, delta, logprobs, finish_reason: None }], None, candor));
     }
 
@@ -133,24 +132,29 @@ impl Frames for ChatFrames {
 
     fn echo(&mut self, _: ChoiceIndex, _: &str, _: Vec<TokenLogprob>, _: &mut Vec<u8>) {}
 
-    fn token(&mut self, choice: ChoiceIndex, text: &str, logprob: Option<TokenLogprob>, out: &mut Vec<u8>) {
+    fn token(
+        &mut self,
+        choice: ChoiceIndex,
+        token: TokenId,
+        text: &str,
+        logprob: Option<TokenLogprob>,
+        out: &mut Vec<u8>,
+    ) {
         let index = choice.get();
         let place = &mut self.choices[index as usize];
+        place.draft.push(token);
         place.logprobs.extend(logprob.map(logprobs::chat));
         let pieces = place.tools.as_mut().map(|tools| tools.push(text)).unwrap_or_default();
         self.pieces(index, pieces, out);
     }
 
-    fn progress(&mut self, choice: ChoiceIndex, receipt: &SignedReceipt) {
-        let progress = Progress { choice: choice.get(), receipt: receipt_json::to_value(receipt) };
-        self.choices[choice.get() as usize].progress = Some(progress);
+    fn progress(&mut self, progress: &Progress) {
+        self.choices[progress.choice.get() as usize].draft.sign(progress);
     }
 
     fn tail(&mut self, choice: ChoiceIndex, tail: &str, out: &mut Vec<u8>) {
         let index = choice.get();
         let place = &mut self.choices[index as usize];
-        // The receipt for all of the answer is about to come.
-        place.progress = None;
         if let Some(mut tools) = place.tools.take() {
             let mut pieces = tools.push(tail);
             pieces.extend(tools.finish());

@@ -1,17 +1,17 @@
 //! Responses: output items, and the events that build them up.
 
+use api::response::Usage;
 use api::response::chat::ChatTokenLogprob;
 use api::response::responses::{
     IncompleteDetails, OutputItem, OutputPart, ResponseEvent, ResponseFault, ResponseObject, StreamEvent,
 };
-use api::response::{Candor, Progress, Usage};
 use api::tool_calls::{Piece, ToolMode, ToolStream};
-use api::{ApiError, Request, receipt_json};
-use claim::{ChoiceIndex, SignedReceipt};
-use host::event::TokenLogprob;
+use api::{ApiError, Request};
+use claim::{ChoiceIndex, TokenId};
+use host::event::{Progress, TokenLogprob};
 use model::template::ToolCall;
 
-use super::stream::Frames;
+use super::stream::{Draft, Frames};
 use super::whole::{Said, json};
 use super::{Ended, Identity, logprobs, mention, now_s, usage};
 
@@ -39,7 +39,7 @@ pub(super) struct ResponseFrames {
     space: String,
     /// Log probabilities of tokens whose text is held back.
     logprobs: Vec<ChatTokenLogprob>,
-    progress: Option<Progress>,
+    draft: Draft,
 }
 
 /// A message that more text can be appended to.
@@ -61,7 +61,7 @@ impl ResponseFrames {
             message: None,
             space: String::new(),
             logprobs: Vec::new(),
-            progress: None,
+            draft: Draft::default(),
         }
     }
 
@@ -106,7 +106,7 @@ impl ResponseFrames {
     fn text(&mut self, text: &str, out: &mut Vec<u8>) {
         let output_index = self.index();
         let logprobs = std::mem::take(&mut self.logprobs);
-        let progress = self.progress.take();
+        let candor = self.draft.take();
         let message = if let Some(message) = &mut self.message {
             message
         } else {
@@ -120,7 +120,6 @@ impl ResponseFrames {
         };
         let delta = std::mem::take(&mut self.space) + text;
         message.text.push_str(&delta);
-        let candor = progress.map(|progress| Candor { receipts: Vec::new(), progress: Some(progress) });
         let delta = ResponseEvent::OutputTextDelta {
             item_id: &message.id,
             output_index,
@@ -184,19 +183,18 @@ impl Frames for ResponseFrames {
 
     fn echo(&mut self, _: ChoiceIndex, _: &str, _: Vec<TokenLogprob>, _: &mut Vec<u8>) {}
 
-    fn token(&mut self, _: ChoiceIndex, text: &str, logprob: Option<TokenLogprob>, out: &mut Vec<u8>) {
+    fn token(&mut self, _: ChoiceIndex, token: TokenId, text: &str, logprob: Option<TokenLogprob>, out: &mut Vec<u8>) {
+        self.draft.push(token);
         self.logprobs.extend(logprob.map(logprobs::chat));
         let pieces = self.tools.as_mut().map(|tools| tools.push(text)).unwrap_or_default();
         self.pieces(pieces, out);
     }
 
-    fn progress(&mut self, choice: ChoiceIndex, receipt: &SignedReceipt) {
-        self.progress = Some(Progress { choice: choice.get(), receipt: receipt_json::to_value(receipt) });
+    fn progress(&mut self, progress: &Progress) {
+        self.draft.sign(progress);
     }
 
     fn tail(&mut self, _: ChoiceIndex, tail: &str, out: &mut Vec<u8>) {
-        // The receipt for all of the answer is about to come.
-        self.progress = None;
         if let Some(mut tools) = self.tools.take() {
             let mut pieces = tools.push(tail);
             pieces.extend(tools.finish());

@@ -7,13 +7,14 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use api::response::{self, Candor};
 use api::{ApiError, Request};
 use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use claim::{ChoiceIndex, Endpoint, SignedReceipt};
-use host::event::{Answer, HostEvent, TokenLogprob};
+use claim::{ChoiceIndex, Endpoint, TokenId};
+use host::event::{Answer, HostEvent, Progress, TokenLogprob};
 use tokio::time::{Instant, sleep_until};
 
 use super::{Ended, Identity, Open, chat, responses, text, usage};
@@ -31,10 +32,17 @@ pub(crate) trait Frames: Send {
     fn begin(&mut self, out: &mut Vec<u8>);
     /// The prompt is repeated.
     fn echo(&mut self, choice: ChoiceIndex, text: &str, logprobs: Vec<TokenLogprob>, out: &mut Vec<u8>);
-    /// Text was said; it may be empty.
-    fn token(&mut self, choice: ChoiceIndex, text: &str, logprob: Option<TokenLogprob>, out: &mut Vec<u8>);
-    /// The host signed for the stream so far.
-    fn progress(&mut self, choice: ChoiceIndex, receipt: &SignedReceipt);
+    /// A token was drawn. Its text may be empty.
+    fn token(
+        &mut self,
+        choice: ChoiceIndex,
+        token: TokenId,
+        text: &str,
+        logprob: Option<TokenLogprob>,
+        out: &mut Vec<u8>,
+    );
+    /// The host signed for a choice so far. It is sent with the choice's next text.
+    fn progress(&mut self, progress: &Progress);
     /// A choice says no more after `tail`; its receipt is not stored yet.
     fn tail(&mut self, choice: ChoiceIndex, tail: &str, out: &mut Vec<u8>);
     /// The receipt of the last of `ended` is stored; `is_last` when all choices have ended.
@@ -138,11 +146,11 @@ impl Turn {
             HostEvent::Echo { choice, text, logprobs } if self.knows(choice) => {
                 frames.echo(choice, &text, logprobs, &mut self.out);
             }
-            HostEvent::Token { choice, text, logprob, .. } if self.knows(choice) => {
+            HostEvent::Token { choice, token, text, logprob } if self.knows(choice) => {
                 open.token();
-                frames.token(choice, &text, logprob.map(|logprob| *logprob), &mut self.out);
+                frames.token(choice, token, &text, logprob.map(|logprob| *logprob), &mut self.out);
             }
-            HostEvent::Progress { choice, receipt } if self.knows(choice) => frames.progress(choice, &receipt),
+            HostEvent::Progress(progress) if self.knows(progress.choice) => frames.progress(&progress),
             HostEvent::Done(done) if self.knows(done.choice) => {
                 let (ended, tail, receipt) = Ended::split(*done);
                 frames.tail(ended.choice, &tail, &mut self.out);
@@ -177,6 +185,35 @@ impl Turn {
             let is_last = self.ended.len() == self.choices as usize;
             frames.close(&self.ended, is_last, &mut self.out);
         }
+    }
+}
+
+/// What is signed of an open choice and not sent yet.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    /// Tokens since the last progress that was sent.
+    tokens: Vec<TokenId>,
+    /// The progress to send, and how many of the tokens it is for.
+    signed: Option<(Progress, usize)>,
+}
+
+impl Draft {
+    /// A token was drawn.
+    pub(crate) fn push(&mut self, token: TokenId) {
+        self.tokens.push(token);
+    }
+
+    /// The host signed for all tokens that were pushed. A progress that was not sent yet is superseded.
+    pub(crate) fn sign(&mut self, progress: &Progress) {
+        self.signed = Some((progress.clone(), self.tokens.len()));
+    }
+
+    /// What goes out with the next text: it is for the text before that.
+    pub(crate) fn take(&mut self) -> Option<Candor> {
+        let (Progress { choice, receipt, seed_proof }, count) = self.signed.take()?;
+        let tokens: Vec<TokenId> = self.tokens.drain(..count).collect();
+        let progress = response::Progress::new(choice, &receipt, &tokens, seed_proof);
+        Some(Candor { receipts: Vec::new(), progress: Some(Box::new(progress)) })
     }
 }
 

@@ -1,13 +1,13 @@
 //! Text completions.
 
 use api::response::completion::{TextChoice, TextCompletion, TextLogprobs};
-use api::response::{Candor, Progress, Usage};
-use api::{ApiError, Request, receipt_json};
-use claim::{ChoiceIndex, SignedReceipt};
-use host::event::TokenLogprob;
+use api::response::{Candor, Usage};
+use api::{ApiError, Request};
+use claim::{ChoiceIndex, TokenId};
+use host::event::{Progress, TokenLogprob};
 
 use super::logprobs::TextGatherer;
-use super::stream::{self, Frames};
+use super::stream::{self, Draft, Frames};
 use super::whole::{Said, json};
 use super::{Ended, Identity, mention, usage};
 
@@ -64,12 +64,12 @@ pub(super) struct TextFrames {
 /// What is held back for one choice.
 struct Choice {
     logprobs: Option<TextGatherer>,
-    progress: Option<Progress>,
+    draft: Draft,
 }
 
 impl TextFrames {
     pub(super) fn new(request: Request, identity: Identity, choices: u32) -> Self {
-        let choice = |_| Choice { logprobs: request.logprobs.map(TextGatherer::new), progress: None };
+        let choice = |_| Choice { logprobs: request.logprobs.map(TextGatherer::new), draft: Draft::default() };
         Self { choices: (0..choices).map(choice).collect(), request, identity }
     }
 
@@ -90,8 +90,7 @@ impl TextFrames {
         if text.is_empty() && logprobs.is_none() {
             return;
         }
-        let progress = choice.progress.take();
-        let candor = progress.map(|progress| Candor { receipts: Vec::new(), progress: Some(progress) });
+        let candor = choice.draft.take();
         stream::data(out, &self.chunk(vec![TextChoice { text, index, logprobs, finish_reason: None }], None, candor));
     }
 
@@ -112,7 +111,15 @@ impl Frames for TextFrames {
         self.text(choice.get(), text, out);
     }
 
-    fn token(&mut self, choice: ChoiceIndex, text: &str, logprob: Option<TokenLogprob>, out: &mut Vec<u8>) {
+    fn token(
+        &mut self,
+        choice: ChoiceIndex,
+        token: TokenId,
+        text: &str,
+        logprob: Option<TokenLogprob>,
+        out: &mut Vec<u8>,
+    ) {
+        self.choices[choice.get() as usize].draft.push(token);
         self.gather(choice.get(), logprob);
         // Log probabilities of text that is held back travel with that text.
         if !text.is_empty() {
@@ -120,14 +127,11 @@ impl Frames for TextFrames {
         }
     }
 
-    fn progress(&mut self, choice: ChoiceIndex, receipt: &SignedReceipt) {
-        let progress = Progress { choice: choice.get(), receipt: receipt_json::to_value(receipt) };
-        self.choices[choice.get() as usize].progress = Some(progress);
+    fn progress(&mut self, progress: &Progress) {
+        self.choices[progress.choice.get() as usize].draft.sign(progress);
     }
 
     fn tail(&mut self, choice: ChoiceIndex, tail: &str, out: &mut Vec<u8>) {
-        // The receipt for all of the answer is about to come.
-        self.choices[choice.get() as usize].progress = None;
         self.text(choice.get(), tail, out);
     }
 

@@ -75,7 +75,7 @@ async fn gather(answer: &mut Answer, open: &mut Open) -> Result<(Vec<Said>, Vec<
                 place.text.push_str(&text);
                 place.logprobs.extend(logprob.map(|logprob| *logprob));
             }
-            HostEvent::Progress { .. } => {}
+            HostEvent::Progress(_) => {}
             HostEvent::Done(done) => {
                 let (one, tail, receipt) = Ended::split(*done);
                 place(&mut said, one.choice)?.text.push_str(&tail);

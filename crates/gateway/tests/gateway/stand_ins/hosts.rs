@@ -8,7 +8,7 @@ use bytes::Bytes;
 use claim::{Address, ChoiceIndex, Endpoint, Evidence, Finish, Nonce, SignedReceipt, TokenCount, TokenId, UnixMillis};
 use court::{Extent, Kind, Obstacle, Refutation, Verdict};
 use gateway::Serve;
-use host::event::{Alternative, Answer, Done, HostEvent, ServedModel, TokenLogprob};
+use host::event::{Alternative, Answer, Done, HostEvent, Progress, ServedModel, TokenLogprob};
 use tokio::sync::mpsc;
 
 use super::{key, model_root, receipt};
@@ -108,8 +108,9 @@ impl Serve for Parrot {
                 sender.try_send(token).map_err(|_| ApiError::Internal)?;
                 if index == 0 {
                     let stored = receipt(&body, nonce, choice, &[0], Finish::Prefix, word);
-                    let (choice, receipt) = (ChoiceIndex::new(choice), Box::new(stored.receipt));
-                    sender.try_send(HostEvent::Progress { choice, receipt }).map_err(|_| ApiError::Internal)?;
+                    let (receipt, seed_proof) = (stored.receipt, stored.evidence.seed_proof);
+                    let progress = Progress { choice: ChoiceIndex::new(choice), receipt, seed_proof };
+                    sender.try_send(HostEvent::Progress(Box::new(progress))).map_err(|_| ApiError::Internal)?;
                 }
             }
             let output: Vec<u32> = (0..self.words.len() as u32).collect();
