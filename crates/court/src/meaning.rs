@@ -41,6 +41,15 @@ pub(crate) fn check(case: &Case<'_>, model: &Model, doubts: &mut Doubts) -> Chec
     Ok(Meaning { prompt: job.prompt, sampling: job.sampling })
 }
 
+/// The prompt that the request means for the judged choice, if it means any.
+pub(crate) fn prompt(case: &Case<'_>, model: &Model) -> Option<Vec<PromptToken>> {
+    let (receipt, evidence) = (&case.signed.receipt, case.evidence);
+    let request = api::parse(evidence.endpoint, &evidence.request).ok()?;
+    let (template, context) = (model.template().ok(), model.config().context_length);
+    let jobs = request.jobs(model.tokenizer(), template, context, receipt.started).ok()?;
+    jobs.into_iter().nth(receipt.choice.get() as usize).map(|job| job.prompt)
+}
+
 /// A request may name its model by the root, and then needs nobody to say what the name stands for.
 fn check_named_root(case: &Case<'_>, request: &Request) -> Checked<()> {
     let found = case.signed.receipt.model_root;

@@ -9,6 +9,7 @@ use claim::{Evidence, Finish, Origin, PromptToken, SeedKind, TokenId};
 use model::Model;
 
 use crate::case::Case;
+use crate::meaning;
 use crate::opening::opens;
 use crate::verdict::{Difference, Extent, Kind, Part, Refutation, Verdict};
 
@@ -26,6 +27,11 @@ const LABEL_COLUMNS: usize = 10;
 /// The first line is the verdict alone. Texts come from the host and the client, so control characters in them are
 /// written as escapes. No colours: whoever prints this may add them. `model` decodes tokens where it is the receipt's.
 pub fn report(case: &Case<'_>, verdict: &Verdict, model: &Model) -> String {
+    // A prompt that was left out is the one that the request means, or the verdict says that it is not.
+    let prompt_left_out = case.evidence.prompt.is_empty() && model.root() == case.signed.receipt.model_root;
+    let meant = prompt_left_out.then(|| meaning::prompt(case, model)).flatten();
+    let completed = meant.map(|prompt| Evidence { prompt, ..case.evidence.clone() });
+    let case = &Case { evidence: completed.as_ref().unwrap_or(case.evidence), ..*case };
     let mut page = Page::default();
     page.line(&headline(verdict));
     page.blank();

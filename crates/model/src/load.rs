@@ -47,6 +47,18 @@ pub enum LoadError {
     /// The tokenizer is.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
+    /// The rotary table of the context would be larger than the file, which no real model's is.
+    #[error(
+        "a context of {context_length} positions needs a rotary table of {bytes} bytes, the file allows {bytes_max}"
+    )]
+    Context {
+        /// Positions of the context.
+        context_length: usize,
+        /// Bytes of the tables.
+        bytes: usize,
+        /// The most that a file of this size may ask for.
+        bytes_max: usize,
+    },
     /// The embedding has another number of rows than the tokenizer has tokens.
     #[error("the embedding has {rows} rows, the tokenizer {tokens} tokens")]
     Vocabulary {
@@ -76,6 +88,7 @@ impl Model {
         if tokenizer.vocab_size() > config.vocabulary {
             return Err(LoadError::Vocabulary { rows: config.vocabulary, tokens: tokenizer.vocab_size() });
         }
+        check_context(&config, file.len())?;
         let template = ChatTemplate::from_gguf(&gguf, &tokenizer);
         let divisors = Weights::rotary_divisors(&gguf, &config)?;
         let (rotary, rotary_local) = RotaryTable::of(&config, divisors.as_deref());
@@ -182,5 +195,35 @@ impl Language for Model {
 
     fn grammar_compiler(&self) -> &GrammarCompiler {
         &self.grammars
+    }
+}
+
+/// A few bytes of a file can ask for a context of millions of positions, whose table takes gigabytes and minutes.
+fn check_context(config: &Config, file_bytes: usize) -> Result<(), LoadError> {
+    /// What any file may ask for.
+    const BYTES_FREE: usize = 4 << 20;
+    let Config { context_length, .. } = *config;
+    let (bytes, bytes_max) = (RotaryTable::size_bytes(config), file_bytes.saturating_add(BYTES_FREE));
+    if bytes > bytes_max {
+        return Err(LoadError::Context { context_length, bytes, bytes_max });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use arith::{Isa, Pool, WeightType};
+    use specimen::Specimen;
+
+    use super::*;
+
+    #[test]
+    fn a_small_file_may_not_ask_for_a_large_context() {
+        let specimen = Specimen { context_length: 16_777_216, ..Specimen::llama(WeightType::Q8_0) };
+        let machine = Machine::new(Isa::portable(), Pool::new(NonZeroUsize::MIN));
+        let refused = Model::load(&specimen.to_gguf(), &machine, &|_| ()).err();
+        assert!(matches!(refused, Some(LoadError::Context { context_length: 16_777_216, .. })), "{refused:?}");
     }
 }

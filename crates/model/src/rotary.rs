@@ -30,6 +30,12 @@ impl RotaryTable {
         Self { pairs, values }
     }
 
+    /// Bytes of the tables of a model.
+    pub(crate) fn size_bytes(config: &Config) -> usize {
+        let tables = if config.sliding_window.is_some() { 2 } else { 1 };
+        config.context_length.saturating_mul(config.head_dim).saturating_mul(tables * size_of::<f32>())
+    }
+
     /// The tables of a model: for global layers, and for local layers where they differ.
     pub(crate) fn of(config: &Config, divisors: Option<&[f32]>) -> (Self, Option<Self>) {
         let positions = config.context_length;

@@ -168,6 +168,20 @@ fn a_held_answer_says_what_was_compared() {
 }
 
 #[test]
+fn a_prompt_and_states_that_were_left_out_are_those_of_the_request_and_the_model() {
+    let mut answer = hello();
+    let whole = answer.report(Known::default(), model());
+    answer.evidence.prompt.clear();
+    answer.evidence.states.clear();
+    assert_eq!(answer.report(Known::default(), model()), whole);
+    // Left out or not, a prompt that the host changed is found; only the place is not.
+    answer.receipt.prompt_root = prompt_root(&[]);
+    let (verdict, lines) = answer.report(Known::default(), model());
+    assert!(refutation(&verdict).starts_with("prompt: "), "{verdict:?}");
+    assert_eq!(entry(&lines, "note"), "the prompt shown here is not what was signed");
+}
+
+#[test]
 fn what_is_taken_on_trust_is_said() {
     let on_trust = |known| hello().report(known, model()).1.iter().filter(|line| line.starts_with("on trust")).count();
     assert_eq!(on_trust(Known::default()), 3);
