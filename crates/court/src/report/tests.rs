@@ -6,9 +6,9 @@ use std::sync::OnceLock;
 use api::JobSpec;
 use arith::{Isa, Machine, Pool, WeightType};
 use claim::{
-    Address, Amount, ChannelId, Endpoint, Engine, Evidence, Finish, HostKey, KvType, Nonce, OutputChain, Price,
-    RECEIPT_VERSION, Receipt, ReceiptId, SeedProof, StateChain, TokenCount, TokenId, UnixMillis, prompt_root,
-    request_hash,
+    Address, Amount, ChannelId, Endpoint, Engine, Evidence, Finish, HostKey, KvType, Nonce, Origin, OutputChain, Price,
+    PromptToken, RECEIPT_VERSION, Receipt, ReceiptId, SeedProof, StateChain, TokenCount, TokenId, UnixMillis,
+    prompt_root, request_hash,
 };
 use model::{BatchLimits, Batcher, Event, Job, Model};
 use serde_json::{Value, json};
@@ -175,9 +175,9 @@ fn a_prompt_and_states_that_were_left_out_are_those_of_the_request_and_the_model
     answer.evidence.states.clear();
     assert_eq!(answer.report(Known::default(), model()), whole);
     // Left out or not, a prompt that the host changed is found; only the place is not.
-    answer.receipt.prompt_root = prompt_root(&[]);
+    answer.receipt.prompt_root = prompt_root(&[PromptToken::new(TokenId::new(1), Origin::User)]);
     let (verdict, lines) = answer.report(Known::default(), model());
-    assert!(refutation(&verdict).starts_with("prompt: "), "{verdict:?}");
+    assert!(refutation(&verdict).starts_with("prompt: the request gives"), "{verdict:?}");
     assert_eq!(entry(&lines, "note"), "the prompt shown here is not what was signed");
 }
 
