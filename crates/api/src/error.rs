@@ -273,6 +273,12 @@ pub enum ApiError {
     /// The host is stopping.
     #[error("The server is shutting down. Please retry.")]
     Stopping,
+    /// What the host handed over is no receipt for this request, or does not open the receipt, so the answer is withheld.
+    #[error("The answer is withheld: {problem}.")]
+    HostUnsound {
+        /// What the host did wrong.
+        problem: String,
+    },
     /// The disk has no room for the receipt, so the answer is withheld.
     #[error("The answer is withheld because its receipt cannot be stored: the disk is full.")]
     StorageFull,
@@ -317,6 +323,7 @@ impl ApiError {
             Self::BodyTooLarge { .. } => 413,
             Self::Overloaded { .. } => 429,
             Self::Internal => 500,
+            Self::HostUnsound { .. } => 502,
             Self::Stopping | Self::StorageFailed => 503,
             Self::StorageFull => 507,
             _ => 400,
@@ -366,6 +373,7 @@ impl ApiError {
             Self::ReceiptInvalid { .. } => "invalid_receipt",
             Self::Overloaded { .. } => "server_overloaded",
             Self::Stopping => "server_stopping",
+            Self::HostUnsound { .. } => "host_unsound",
             Self::StorageFull => "storage_full",
             Self::StorageFailed => "storage_failed",
             Self::Internal => "internal_error",

@@ -11,7 +11,7 @@ pub struct VerdictBody {
     /// What was found.
     #[serde(flatten)]
     pub outcome: Outcome,
-    /// The finding in words.
+    /// The finding in words, line by line, the first of them the verdict alone: what `candor verify` prints.
     pub report: String,
     /// How long the check took, in milliseconds.
     pub elapsed_ms: f64,

@@ -4,37 +4,32 @@ use std::time::Duration;
 
 use api::verdict_json::{Outcome, VerdictBody};
 use claim::ReceiptId;
-use court::Verdict;
+use gateway::Judgement;
 
 use crate::exit::Exit;
 use crate::output::{self, Colour, Output};
 
 /// A verdict about one receipt, with the time that it took.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Finding {
-    body: VerdictBody,
-    /// The verdict as a person reads it; its first line is the verdict alone.
-    page: String,
-}
+pub(crate) struct Finding(VerdictBody);
 
 impl Finding {
-    /// What the court said, and its report.
-    pub(crate) fn of(id: ReceiptId, verdict: &Verdict, page: String, elapsed: Duration) -> Self {
-        Self { body: gateway::verdict_body(id, verdict, elapsed), page }
+    /// What the court said.
+    pub(crate) fn of(id: ReceiptId, judgement: Judgement, elapsed: Duration) -> Self {
+        Self(gateway::verdict_body(id, judgement, elapsed))
     }
 
     /// The court was not asked.
     pub(crate) fn cannot(id: Option<ReceiptId>, reason: String, elapsed: Duration) -> Self {
         let receipt = id.map(|id| id.to_string()).unwrap_or_default();
-        let page = format!("Cannot be checked: {reason}\n");
-        let report = format!("cannot: {reason}");
+        let report = format!("Cannot be checked: {reason}\n");
         let elapsed_ms = (elapsed.as_secs_f64() * 1e6).round() / 1e3;
-        Self { body: VerdictBody { receipt, outcome: Outcome::Cannot { reason }, report, elapsed_ms }, page }
+        Self(VerdictBody { receipt, outcome: Outcome::Cannot { reason }, report, elapsed_ms })
     }
 
     /// How `verify` ends.
     pub(crate) fn exit(&self) -> Exit {
-        match self.body.outcome {
+        match self.0.outcome {
             Outcome::Held { .. } => Exit::Done,
             Outcome::Refuted { .. } => Exit::Refuted,
             Outcome::Cannot { .. } => Exit::Cannot,
@@ -44,7 +39,7 @@ impl Finding {
 
 /// Prints a finding.
 pub(crate) fn print(output: Output, finding: &Finding) -> anyhow::Result<()> {
-    let Finding { body, page } = finding;
+    let Finding(body) = finding;
     if output.is_json() {
         return output::json(body);
     }
@@ -53,7 +48,7 @@ pub(crate) fn print(output: Output, finding: &Finding) -> anyhow::Result<()> {
         Outcome::Refuted { .. } => Colour::Bad,
         Outcome::Cannot { .. } => Colour::Doubtful,
     };
-    let (headline, rest) = page.split_once('\n').unwrap_or((page, ""));
+    let (headline, rest) = body.report.split_once('\n').unwrap_or((&body.report, ""));
     output::line(&output.paint(colour, headline))?;
     output::print(rest)?;
     output::line(&format!("{:<10}{:.2} s", "time", body.elapsed_ms / 1e3))

@@ -18,5 +18,5 @@ mod wire;
 
 pub use openapi::document;
 pub use routes::{Gateway, router, serve};
-pub use serve::Serve;
+pub use serve::{Judgement, Serve};
 pub use verdict::body as verdict_body;

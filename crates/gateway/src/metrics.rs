@@ -95,7 +95,7 @@ impl Route {
 }
 
 /// Statuses that are counted apart; the last stands for all others.
-const STATUSES: [(u16, &str); 10] = [
+const STATUSES: [(u16, &str); 11] = [
     (200, "200"),
     (400, "400"),
     (404, "404"),
@@ -103,6 +103,7 @@ const STATUSES: [(u16, &str); 10] = [
     (413, "413"),
     (429, "429"),
     (500, "500"),
+    (502, "502"),
     (503, "503"),
     (507, "507"),
     (0, "other"),

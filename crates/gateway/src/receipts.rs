@@ -89,8 +89,8 @@ pub(crate) async fn verify(State(shared): State<Arc<Shared>>, id: PathText) -> R
     let host = Arc::clone(&shared.host);
     let replay = tokio::task::spawn_blocking(move || {
         let started = Instant::now();
-        let verdict = host.verify(&stored.receipt, &stored.evidence);
-        verdict::body(id, &verdict, started.elapsed())
+        let judgement = host.verify(&stored.case());
+        verdict::body(id, judgement, started.elapsed())
     });
     let body = replay.await.map_err(|error| {
         tracing::error!(%error, "gateway.replay_panicked");

@@ -173,7 +173,12 @@ impl CardTexts {
             object: "model",
             created: model.since.get() / 1_000,
             owned_by: &self.owner,
-            candor: ModelFacts { model_root: &self.root, context_length: model.context_length.get(), chat: model.chat },
+            candor: ModelFacts {
+                model_root: &self.root,
+                context_length: model.context_length.get(),
+                chat: model.chat,
+                price: model.price.into(),
+            },
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use api::ApiError;
 use bytes::Bytes;
-use claim::{Address, Endpoint, Evidence, Nonce, SignedReceipt};
-use court::{Case, Known, Verdict};
+use claim::{Address, Endpoint, Nonce};
+use court::{Case, Verdict};
 use host::Host;
 use host::event::{Answer, ServedModel};
 
@@ -26,7 +26,16 @@ pub trait Serve: Send + Sync + 'static {
     ) -> Result<Answer, ApiError>;
 
     /// Replays an answer. It computes on the calling thread for as long as that takes.
-    fn verify(&self, receipt: &SignedReceipt, evidence: &Evidence) -> Verdict;
+    fn verify(&self, case: &Case<'_>) -> Judgement;
+}
+
+/// What the court says about a case.
+#[derive(Debug, Clone)]
+pub struct Judgement {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The court's report on it.
+    pub report: String,
 }
 
 impl Serve for Host {
@@ -44,8 +53,8 @@ impl Serve for Host {
         Self::submit(self, endpoint, &body, nonce, client)
     }
 
-    fn verify(&self, receipt: &SignedReceipt, evidence: &Evidence) -> Verdict {
-        let case = Case { signed: receipt, evidence, known: Known::default(), window: None };
-        court::replay(&case, self.model(), self.machine(), &mut |_, _| {})
+    fn verify(&self, case: &Case<'_>) -> Judgement {
+        let verdict = court::replay(case, self.model(), self.machine(), &mut |_, _| {});
+        Judgement { report: court::report(case, &verdict, self.model()), verdict }
     }
 }

@@ -2,7 +2,7 @@
 
 use api::{ApiError, Request};
 use claim::{
-    Address, ChoiceIndex, Evidence, Finish, ModelRoot, SeedProof, SignedReceipt, TokenCount, TokenId, UnixMillis,
+    Address, ChoiceIndex, Evidence, Finish, ModelRoot, Price, SeedProof, SignedReceipt, TokenCount, TokenId, UnixMillis,
 };
 use tokio::sync::mpsc;
 
@@ -21,6 +21,15 @@ pub struct ServedModel {
     pub host: Address,
     /// When the model was taken into service.
     pub since: UnixMillis,
+    /// What tokens cost.
+    pub price: Price,
+}
+
+impl ServedModel {
+    /// Whether a request that names its model so asks for this one: by its name, by its root, or not at all.
+    pub fn answers_to(&self, name: &str) -> bool {
+        name.is_empty() || name == self.name || name == self.root.to_string()
+    }
 }
 
 /// An answer in the making.

@@ -130,6 +130,7 @@ impl Host {
             chat: model.template().is_ok(),
             host: key.address(),
             since: now(),
+            price: config.price,
         };
         let limits = BatchLimits {
             active_max: config.active_max,
@@ -181,7 +182,7 @@ impl Host {
         client: Option<Address>,
     ) -> Result<Answer, ApiError> {
         let request = api::parse(endpoint, body)?;
-        if !self.answers_to(&request.model) {
+        if !self.served.answers_to(&request.model) {
             return Err(ApiError::ModelNotFound { model: request.model });
         }
         let started = now();
@@ -204,11 +205,6 @@ impl Host {
         let answer = Answer { request, model_root: self.model.root(), choices: choices as u32, events: receiver };
         self.commands.send(Command::Submit(orders)).map_err(|_| ApiError::Stopping)?;
         Ok(answer)
-    }
-
-    /// A request may name the model by its name, by its root, or not at all.
-    fn answers_to(&self, name: &str) -> bool {
-        name.is_empty() || name == self.served.name || name == self.served.root.to_string()
     }
 
     fn orders(

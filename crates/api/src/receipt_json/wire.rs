@@ -142,6 +142,12 @@ pub struct PriceJson {
     pub output_per_million: Text<u64>,
 }
 
+impl From<Price> for PriceJson {
+    fn from(price: Price) -> Self {
+        Self { prompt_per_million: Text(price.prompt_per_million), output_per_million: Text(price.output_per_million) }
+    }
+}
+
 /// What a receipt's fields are recomputed from.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -278,10 +284,7 @@ impl ReceiptJson {
             state_root: Text(receipt.state_root.get()),
             previous: Text(receipt.previous.get()),
             prefix_length: receipt.prefix_length.get(),
-            price: PriceJson {
-                prompt_per_million: Text(receipt.price.prompt_per_million),
-                output_per_million: Text(receipt.price.output_per_million),
-            },
+            price: receipt.price.into(),
             total: Text(receipt.total.get()),
             channel: Text(receipt.channel.get()),
             host: Text(receipt.host),

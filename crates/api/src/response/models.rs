@@ -3,6 +3,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::receipt_json::PriceJson;
+
 /// All models that are served.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ModelList<'a> {
@@ -36,4 +38,6 @@ pub struct ModelFacts<'a> {
     pub context_length: u32,
     /// Whether messages can be sent, which takes a chat template.
     pub chat: bool,
+    /// What tokens cost.
+    pub price: PriceJson,
 }

@@ -13,6 +13,7 @@ use api::receipt_json::{self, DOCUMENT_BYTES_MAX, Document};
 use claim::{Digest, Evidence, ModelRoot, ReceiptId, SignedReceipt};
 use clap::Args;
 use court::{Case, ClientRecord, Known, Verdict};
+use gateway::Judgement;
 use host::catalogue::Entry;
 use host::fetch::Fetcher;
 use model::Model;
@@ -81,7 +82,7 @@ pub(crate) fn run(context: &Context<'_>, command: &Verify) -> anyhow::Result<Exi
     let options = context.config.merge("verify", &command.options)?;
     let since = Instant::now();
     let finding = match judge(context, &options, command)? {
-        Judged::Verdict { id, verdict, report } => Finding::of(id, &verdict, report, since.elapsed()),
+        Judged::Verdict { id, judgement } => Finding::of(id, judgement, since.elapsed()),
         Judged::Impossible { id, reason } => Finding::cannot(id, reason, since.elapsed()),
     };
     verdict::print(context.output, &finding)?;
@@ -90,7 +91,7 @@ pub(crate) fn run(context: &Context<'_>, command: &Verify) -> anyhow::Result<Exi
 
 /// Either a verdict of the court, or a reason why the court has nothing to judge.
 enum Judged {
-    Verdict { id: ReceiptId, verdict: Verdict, report: String },
+    Verdict { id: ReceiptId, judgement: Judgement },
     Impossible { id: Option<ReceiptId>, reason: String },
 }
 
@@ -131,7 +132,8 @@ fn judge(context: &Context<'_>, options: &VerifyOptions, command: &Verify) -> an
         window: command.window.map(|window| (window.start, window.end)),
     };
     let verdict = bench.replay(&case, &model);
-    Ok(Judged::Verdict { id, report: court::report(&case, &verdict, &model), verdict })
+    let report = court::report(&case, &verdict, &model);
+    Ok(Judged::Verdict { id, judgement: Judgement { verdict, report } })
 }
 
 /// What `candor ask` kept beside the receipt.

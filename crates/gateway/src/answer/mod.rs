@@ -16,12 +16,12 @@ use axum::body::Body;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
-use claim::{Address, ChoiceIndex, Endpoint, Finish, Nonce, ReceiptId};
+use claim::{Address, ChoiceIndex, Endpoint, Finish, Nonce, ReceiptId, RequestHash, request_hash};
 use host::event::{Answer, Done};
 
 use crate::fault::Fault;
 use crate::routes::Shared;
-use crate::store::StoredReceipt;
+use crate::store::{StoredReceipt, Terms};
 use crate::wire;
 
 /// Bodies from this size on are parsed on a thread of their own: tokenising them takes longer than other connections
@@ -39,9 +39,11 @@ pub(crate) async fn handle(
     let nonce = wire::nonce(headers)?;
     let client = wire::client(headers)?;
     let body = wire::body(body).await?;
+    let request = request_hash(endpoint, &body, nonce, client);
     let answer = submit(endpoint, &shared, body, nonce, client).await?;
     let identity = Identity::new(endpoint, &answer)?;
-    let open = Open::new(shared, started);
+    let asked = Asked { request, terms: advertised(&shared, &answer.request.model)? };
+    let open = Open::new(shared, started, asked);
     let mut response = if answer.request.stream {
         stream::respond(answer, identity, open)
     } else {
@@ -67,6 +69,42 @@ async fn submit(
         tracing::error!(%error, "gateway.submit_panicked");
         ApiError::Internal
     })?
+}
+
+/// What is advertised for the model that a request names.
+fn advertised(shared: &Shared, model: &str) -> Result<Terms, ApiError> {
+    let models = shared.host.models();
+    let found = models.into_iter().find(|served| served.answers_to(model));
+    let served = found.ok_or_else(|| ApiError::ModelNotFound { model: model.to_owned() })?;
+    Ok(Terms { model_root: served.root, host: served.host, price: served.price })
+}
+
+/// What a host must answer to.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    request: RequestHash,
+    terms: Terms,
+}
+
+impl Asked {
+    /// Takes what a host hands over for a choice, if it is that: a receipt for this request, with evidence that opens it.
+    /// Later nobody could tell who broke evidence that does not. A receipt that opens and lies is taken in, for it is what
+    /// the host will be refuted by.
+    fn take(self, done: Done) -> Result<StoredReceipt, ApiError> {
+        let Done { choice, receipt, evidence, .. } = done;
+        let unsound = |problem: String| {
+            tracing::error!(%problem, host = %receipt.receipt.host, "gateway.host_unsound");
+            ApiError::HostUnsound { problem }
+        };
+        if let Err(part) = court::opens(&receipt, &evidence) {
+            receipt.verify().map_err(|_| unsound("the host has not signed its receipt".to_owned()))?;
+            return Err(unsound(format!("the {} that the host handed over is not what it signed", part.name())));
+        }
+        if receipt.receipt.request_hash != self.request || receipt.receipt.choice != choice {
+            return Err(unsound("the host's receipt is for another request".to_owned()));
+        }
+        Ok(StoredReceipt { receipt, terms: self.terms, evidence })
+    }
 }
 
 /// What every part of one answer repeats.
@@ -114,15 +152,16 @@ pub(crate) fn now_s() -> u64 {
 /// An answer in the making, for the counters: dropped early, it counts as abandoned.
 pub(crate) struct Open {
     pub(crate) shared: Arc<Shared>,
+    asked: Asked,
     started: Instant,
     first_token: bool,
     finished: bool,
 }
 
 impl Open {
-    fn new(shared: Arc<Shared>, started: Instant) -> Self {
+    fn new(shared: Arc<Shared>, started: Instant, asked: Asked) -> Self {
         shared.metrics.answers_begun.add(1);
-        Self { shared, started, first_token: false, finished: false }
+        Self { shared, asked, started, first_token: false, finished: false }
     }
 
     /// A token has arrived.
@@ -131,6 +170,12 @@ impl Open {
             self.first_token = true;
             self.shared.metrics.first_token.record(self.started.elapsed());
         }
+    }
+
+    /// Parts a complete choice into what is told of it and what is stored.
+    pub(crate) fn take(&self, done: Done) -> Result<(Ended, String, StoredReceipt), ApiError> {
+        let (ended, tail) = (Ended::of(&done), done.tail.clone());
+        Ok((ended, tail, self.asked.take(done)?))
     }
 
     /// The answer has ended, well or not. Only the first call counts.
@@ -169,17 +214,15 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
-    /// Parts a complete choice into what is stored and what is told.
-    pub(crate) fn split(done: Done) -> (Self, String, StoredReceipt) {
-        let ended = Self {
+    fn of(done: &Done) -> Self {
+        Self {
             choice: done.choice,
             finish: done.finish,
             receipt: done.receipt.id(),
             prompt_tokens: done.evidence.prompt.len() as u32,
             cached_tokens: done.cached.get(),
             output_tokens: done.evidence.output.len() as u32,
-        };
-        (ended, done.tail, StoredReceipt { receipt: done.receipt, evidence: done.evidence })
+        }
     }
 
     /// OpenAI's word for why a choice ended. A full context is their `length` too.

@@ -151,12 +151,14 @@ impl Turn {
                 frames.token(choice, token, &text, logprob.map(|logprob| *logprob), &mut self.out);
             }
             HostEvent::Progress(progress) if self.knows(progress.choice) => frames.progress(&progress),
-            HostEvent::Done(done) if self.knows(done.choice) => {
-                let (ended, tail, receipt) = Ended::split(*done);
-                frames.tail(ended.choice, &tail, &mut self.out);
-                self.ending.push(ended);
-                self.receipts.push(receipt);
-            }
+            HostEvent::Done(done) if self.knows(done.choice) => match open.take(*done) {
+                Ok((ended, tail, receipt)) => {
+                    frames.tail(ended.choice, &tail, &mut self.out);
+                    self.ending.push(ended);
+                    self.receipts.push(receipt);
+                }
+                Err(error) => self.fail(error, frames),
+            },
             HostEvent::Failed(error) => self.fail(error, frames),
             _ => {
                 tracing::error!("gateway.choice_out_of_range");
@@ -177,8 +179,11 @@ impl Turn {
     /// Closes the choices whose receipts were put.
     fn close(&mut self, stored: Result<(), ApiError>, frames: &mut dyn Frames) {
         self.receipts.clear();
-        if let Err(error) = stored {
-            return self.fail(error, frames);
+        match stored {
+            // An answer that has failed closes nothing; what the host signed until then is kept.
+            _ if self.failed.is_some() => return,
+            Err(error) => return self.fail(error, frames),
+            Ok(()) => {}
         }
         for ended in std::mem::take(&mut self.ending) {
             self.ended.push(ended);

@@ -77,7 +77,7 @@ async fn gather(answer: &mut Answer, open: &mut Open) -> Result<(Vec<Said>, Vec<
             }
             HostEvent::Progress(_) => {}
             HostEvent::Done(done) => {
-                let (one, tail, receipt) = Ended::split(*done);
+                let (one, tail, receipt) = open.take(*done)?;
                 place(&mut said, one.choice)?.text.push_str(&tail);
                 ended.push(one);
                 receipts.push(receipt);

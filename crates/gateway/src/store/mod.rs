@@ -16,7 +16,9 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
-use claim::{Evidence, ReceiptId, SignedReceipt};
+use claim::encoding::{Decoder, Encoder};
+use claim::{Address, Evidence, ModelRoot, Price, ReceiptId, SignedReceipt};
+use court::{Case, Known, Source};
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use tokio::sync::{mpsc, oneshot};
 
@@ -25,22 +27,75 @@ use writer::{Put, Writer};
 
 use crate::metrics::StoreMetrics;
 
-/// Receipts in the order they came: signed receipt and evidence, both in claim's canonical encoding, one after the other.
+/// Receipts in the order they came: signed receipt, terms and evidence in claim's canonical encoding, one after the other.
 /// Ascending keys keep new receipts on the same pages, which makes a transaction of many small.
-const RECEIPTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("receipts/1");
+const RECEIPTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("receipts/2");
 /// Where a receipt is in [`RECEIPTS`].
-const SEQUENCE: TableDefinition<'_, [u8; 32], u64> = TableDefinition::new("receipt-sequence/1");
+const SEQUENCE: TableDefinition<'_, [u8; 32], u64> = TableDefinition::new("receipt-sequence/2");
 
 /// Most receipts that wait to be written. A put beyond that waits for its place.
 const QUEUE_MAX: usize = 1_024;
 
-/// A receipt with its evidence.
+/// A receipt with its evidence, as its host handed them over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredReceipt {
     /// What the host signed.
     pub receipt: SignedReceipt,
+    /// What was advertised to whoever asked.
+    pub terms: Terms,
     /// What its fields are recomputed from.
     pub evidence: Evidence,
+}
+
+impl StoredReceipt {
+    /// What the court is asked: whether the host told this gateway the truth.
+    pub fn case(&self) -> Case<'_> {
+        let Terms { model_root, host, price } = self.terms;
+        let known = Known {
+            model_root: Some(model_root),
+            host: Some(host),
+            price: Some(price),
+            source: Source::Host,
+            ..Known::default()
+        };
+        Case { signed: &self.receipt, evidence: &self.evidence, known, window: None }
+    }
+}
+
+/// What a gateway advertised for a model at the time that it was asked for. Advertisements change, with a new file under
+/// an old name or with a new price; an answer is judged by the one it was asked under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// The root that the model's name stood for.
+    pub model_root: ModelRoot,
+    /// Who would answer.
+    pub host: Address,
+    /// What tokens would cost.
+    pub price: Price,
+}
+
+impl Terms {
+    const SIZE_BYTES: usize = 32 + 20 + 8 + 8;
+
+    fn to_bytes(self) -> Vec<u8> {
+        let mut encoder = Encoder::with_capacity(Self::SIZE_BYTES);
+        encoder.digest(self.model_root.get());
+        encoder.address(self.host);
+        encoder.u64(self.price.prompt_per_million);
+        encoder.u64(self.price.output_per_million);
+        encoder.finish()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, StoreError> {
+        let mut decoder = Decoder::new(bytes);
+        let terms = Self {
+            model_root: ModelRoot::new(decoder.digest("model root")?),
+            host: decoder.address("host")?,
+            price: Price::new(decoder.u64("prompt price")?, decoder.u64("output price")?),
+        };
+        decoder.finish()?;
+        Ok(terms)
+    }
 }
 
 /// Opens the database: anew after a failure, which is why it is kept.
@@ -193,10 +248,14 @@ fn prepare(database: &Database) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Receipt and terms, which have fixed sizes.
+const HEAD_BYTES: usize = SignedReceipt::SIZE_BYTES + Terms::SIZE_BYTES;
+
 fn encode(stored: &StoredReceipt) -> Result<Vec<u8>, StoreError> {
     let evidence = stored.evidence.to_bytes()?;
-    let mut bytes = Vec::with_capacity(SignedReceipt::SIZE_BYTES + evidence.len());
+    let mut bytes = Vec::with_capacity(HEAD_BYTES + evidence.len());
     bytes.extend_from_slice(&stored.receipt.to_bytes());
+    bytes.extend_from_slice(&stored.terms.to_bytes());
     bytes.extend_from_slice(&evidence);
     Ok(bytes)
 }
@@ -211,5 +270,7 @@ fn decode(id: ReceiptId, bytes: &[u8]) -> Result<StoredReceipt, StoreError> {
     if receipt.id() != id {
         return Err(StoreError::WrongReceipt { expected: id, found: receipt.id() });
     }
-    Ok(StoredReceipt { receipt, evidence: Evidence::from_bytes(&bytes[SignedReceipt::SIZE_BYTES..])? })
+    let (head, evidence) = bytes.split_at_checked(HEAD_BYTES).ok_or(StoreError::Torn)?;
+    let terms = Terms::from_bytes(&head[SignedReceipt::SIZE_BYTES..])?;
+    Ok(StoredReceipt { receipt, terms, evidence: Evidence::from_bytes(evidence)? })
 }

@@ -7,8 +7,10 @@ use api::ApiError;
 use axum::body::Body;
 use axum::http::{Method, Request};
 use bytes::Bytes;
+use claim::{Amount, ChoiceIndex, Endpoint, Finish, Nonce, TokenCount};
 use gateway::store::ReceiptStore;
 use gateway::{Gateway, router, serve};
+use host::event::Done;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -16,7 +18,8 @@ use tokio::sync::oneshot;
 
 use crate::client::Desk;
 use crate::stand_ins::disk::SmallDisk;
-use crate::stand_ins::hosts::{Babbler, Deserter, Panicker, Parrot, Refuser};
+use crate::stand_ins::hosts::{Babbler, Deserter, Panicker, Parrot, Refuser, Spoiler};
+use crate::stand_ins::{Asked, receipt};
 
 const CHAT: &str = "/v1/chat/completions";
 
@@ -105,11 +108,41 @@ async fn a_host_that_deserts_leaves_an_error_and_no_end() {
     let error = ApiError::GrammarRejected { param: "response_format", problem: "too complex".to_owned() };
     let loud = || Desk::of(Deserter { last_words: Some(error.clone()) });
     loud().post(CHAT, &chat(false)).await.is_error(400, Some("invalid_json_schema"));
-    let events = loud().post("/v1/completions", &json!({"model": "m", "prompt": "x", "stream": true})).await.events();
+    let events =
+        loud().post("/v1/completions", &json!({"model": "deserter", "prompt": "x", "stream": true})).await.events();
     assert_eq!(events.last().unwrap()["error"]["code"], "invalid_json_schema");
-    let events = loud().post("/v1/responses", &json!({"model": "m", "input": "x", "stream": true})).await.events();
+    let events =
+        loud().post("/v1/responses", &json!({"model": "deserter", "input": "x", "stream": true})).await.events();
     let last = events.last().unwrap();
     assert_eq!((&last["type"], &last["response"]["status"]), (&json!("response.failed"), &json!("failed")));
+}
+
+#[tokio::test]
+async fn what_does_not_open_its_receipt_is_withheld_and_not_kept() {
+    let faults: [(fn(&mut Done), &str); 5] = [
+        (|done| _ = done.evidence.output.pop(), "the output that the host handed over is not what it signed"),
+        (|done| done.evidence.states.clear(), "the states that the host handed over is not what it signed"),
+        (|done| done.evidence.nonce = Nonce::ZERO, "the request that the host handed over is not what it signed"),
+        (|done| done.receipt.receipt.total = Amount::new(1), "the host has not signed its receipt"),
+        (|done| *done = another_answer(done.choice), "the host's receipt is for another request"),
+    ];
+    for (spoil, problem) in faults {
+        let desk = Desk::of(Spoiler { parrot: Parrot::saying(&["a", "b"]), spoil });
+        let reply = desk.post(CHAT, &chat(false)).await;
+        reply.is_error(502, Some("host_unsound"));
+        assert_eq!(reply.json()["error"]["message"], format!("The answer is withheld: {problem}."));
+        let events = desk.post(CHAT, &chat(true)).await.events();
+        assert_eq!(events.last().unwrap()["error"]["code"], "host_unsound");
+        assert_eq!(desk.get("/v1/receipts").await.json()["data"], json!([]));
+    }
+}
+
+/// An answer to somebody else, sound in itself.
+fn another_answer(choice: ChoiceIndex) -> Done {
+    let asked = Asked { endpoint: Endpoint::Chat, request: b"{}", nonce: Nonce::ZERO, client: None };
+    let stored = receipt(asked, choice.get(), &[0, 1], Finish::Stop, "ab");
+    let (finish, tail, cached) = (Finish::Stop, String::new(), TokenCount::new(0));
+    Done { choice, finish, tail, cached, receipt: stored.receipt, evidence: stored.evidence }
 }
 
 #[tokio::test]

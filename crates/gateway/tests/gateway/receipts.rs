@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use claim::{Address, Price};
 use court::Kind;
 use futures_util::future::join_all;
 use gateway::Serve;
 use serde_json::{Value, json};
 
 use crate::client::Desk;
-use crate::stand_ins::hosts::Parrot;
+use crate::stand_ins::hosts::{Mislabeller, Parrot};
+use crate::stand_ins::model_root;
 
 async fn answered(host: impl Serve) -> (Desk, String) {
     let desk = Desk::of(host);
@@ -55,6 +57,34 @@ async fn every_verdict_has_its_form() {
     let cannot = desk.get(&format!("/v1/receipts/{id}/verify")).await.json();
     assert_eq!(cannot["verdict"], "cannot");
     assert!(cannot["reason"].as_str().unwrap().contains("--model"));
+}
+
+/// What a gateway finds about the answers of a host of its own.
+async fn judged(host: Mislabeller) -> Value {
+    let desk = Desk::of(host);
+    let body = json!({"model": "specimen", "prompt": "x", "max_tokens": 4, "temperature": 0});
+    let id = desk.post("/v1/completions", &body).await.header("x-candor-receipt").to_owned();
+    desk.get(&format!("/v1/receipts/{id}/verify")).await.json()
+}
+
+#[tokio::test]
+async fn a_receipt_is_held_against_what_was_advertised() {
+    let held = judged(Mislabeller::with(|_| ())).await;
+    assert_eq!(held["verdict"], "held");
+    let report = held["report"].as_str().unwrap();
+    assert!(report.starts_with("Held: ") && report.contains("tokens drawn again, equal"), "{report}");
+    assert!(
+        !report.contains("stands for this model root") && !report.contains("this price"),
+        "nothing on trust: {report}"
+    );
+
+    let refuted = judged(Mislabeller::with(|served| served.root = model_root())).await;
+    assert_eq!((&refuted["verdict"], &refuted["kind"]), (&json!("refuted"), &json!("model")));
+    assert!(refuted["reason"].as_str().unwrap().contains(&model_root().to_string()), "{refuted}");
+    let refuted = judged(Mislabeller::with(|served| served.price = Price::new(3, 4))).await;
+    assert_eq!((&refuted["verdict"], &refuted["kind"]), (&json!("refuted"), &json!("price")));
+    let refuted = judged(Mislabeller::with(|served| served.host = Address::new([1; 20]))).await;
+    assert_eq!((&refuted["verdict"], &refuted["kind"]), (&json!("refuted"), &json!("signature")));
 }
 
 /// The value of a metric without labels, or with exactly these.

@@ -5,15 +5,17 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use claim::{Digest, Finish, Nonce, ReceiptId};
+use claim::{Digest, Endpoint, Finish, Nonce, ReceiptId};
 use gateway::store::{ReceiptStore, StoreError, StoredReceipt};
 
 use crate::stand_ins::disk::SmallDisk;
-use crate::stand_ins::receipt;
+use crate::stand_ins::{Asked, receipt};
 
 fn numbered(number: u64) -> StoredReceipt {
     let nonce = Nonce::new(Digest::sha256(&number.to_le_bytes()));
-    receipt(&vec![b'x'; 500 + number as usize % 4_000], nonce, 0, &[1, 2, 3], Finish::Stop, "text")
+    let request = vec![b'x'; 500 + number as usize % 4_000];
+    let asked = Asked { endpoint: Endpoint::Chat, request: &request, nonce, client: None };
+    receipt(asked, 0, &[1, 2, 3], Finish::Stop, "text")
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ fn broken() -> Vec<(Part, Statement)> {
         drawn(Part::Request, |broken| broken.evidence.client = Some(Address::new([1; 20]))),
         drawn(Part::Choice, |broken| broken.evidence.choice = ChoiceIndex::new(1)),
         drawn(Part::Prompt, |broken| broken.evidence.prompt[2].origin = Origin::Tool),
-        drawn(Part::Prompt, |broken| broken.evidence.prompt.clear()),
+        drawn(Part::Prompt, |broken| broken.evidence.prompt.truncate(5)),
         drawn(Part::Output, |broken| broken.evidence.output[3] = TokenId::new(7)),
         drawn(Part::Output, |broken| broken.evidence.output.truncate(5)),
         drawn(Part::States, |broken| broken.evidence.states[3] = StateHash::ZERO),
@@ -34,6 +34,17 @@ fn broken() -> Vec<(Part, Statement)> {
         }),
         drawn(Part::Text, |broken| broken.evidence.text.push('!')),
     ]
+}
+
+/// A client whose stream broke off has neither; both follow from the request and the tokens.
+#[test]
+fn prompt_and_states_may_be_left_out() {
+    let mut bare = Statement::drawn();
+    bare.evidence.prompt.clear();
+    bare.evidence.states.clear();
+    assert!(matches!(bare.judge(), court::Verdict::Held(_)), "{:?}", bare.judge());
+    // At the door a host has to bring all of it.
+    assert_eq!(opens(&bare.sign(), &bare.evidence), Err(Part::Prompt));
 }
 
 #[test]

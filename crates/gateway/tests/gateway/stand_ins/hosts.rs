@@ -1,17 +1,22 @@
 //! Hosts named by what they do.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use api::{ApiError, Prompts, Request};
+use arith::{Isa, Machine, Pool, WeightType};
 use bytes::Bytes;
-use claim::{Address, ChoiceIndex, Endpoint, Evidence, Finish, Nonce, SignedReceipt, TokenCount, TokenId, UnixMillis};
-use court::{Extent, Kind, Obstacle, Refutation, Verdict};
-use gateway::Serve;
+use claim::{Address, ChoiceIndex, Endpoint, Finish, Nonce, Price, TokenCount, TokenId, UnixMillis};
+use court::{Case, Extent, Kind, Obstacle, Refutation, Verdict};
+use gateway::{Judgement, Serve};
 use host::event::{Alternative, Answer, Done, HostEvent, Progress, ServedModel, TokenLogprob};
+use host::{Host, HostConfig};
+use model::Model;
+use specimen::Specimen;
 use tokio::sync::mpsc;
 
-use super::{key, model_root, receipt};
+use super::{Asked, key, model_root, receipt};
 
 fn served(name: &str) -> ServedModel {
     ServedModel {
@@ -21,6 +26,7 @@ fn served(name: &str) -> ServedModel {
         chat: true,
         host: key().address(),
         since: UnixMillis::new(1_700_000_000_000),
+        price: Price::FREE,
     }
 }
 
@@ -87,8 +93,15 @@ impl Serve for Parrot {
         vec![served("parrot"), served("zoo/parrot")]
     }
 
-    fn submit(&self, endpoint: Endpoint, body: Bytes, nonce: Nonce, _: Option<Address>) -> Result<Answer, ApiError> {
+    fn submit(
+        &self,
+        endpoint: Endpoint,
+        body: Bytes,
+        nonce: Nonce,
+        client: Option<Address>,
+    ) -> Result<Answer, ApiError> {
         let request = api::parse(endpoint, &body)?;
+        let asked = Asked { endpoint, request: &body, nonce, client };
         if !request.model.ends_with("parrot") {
             return Err(ApiError::ModelNotFound { model: request.model });
         }
@@ -107,14 +120,14 @@ impl Serve for Parrot {
                 };
                 sender.try_send(token).map_err(|_| ApiError::Internal)?;
                 if index == 0 {
-                    let stored = receipt(&body, nonce, choice, &[0], Finish::Prefix, word);
+                    let stored = receipt(asked, choice, &[0], Finish::Prefix, word);
                     let (receipt, seed_proof) = (stored.receipt, stored.evidence.seed_proof);
                     let progress = Progress { choice: ChoiceIndex::new(choice), receipt, seed_proof };
                     sender.try_send(HostEvent::Progress(Box::new(progress))).map_err(|_| ApiError::Internal)?;
                 }
             }
             let output: Vec<u32> = (0..self.words.len() as u32).collect();
-            let stored = receipt(&body, nonce, choice, &output, self.finish, &self.words.concat());
+            let stored = receipt(asked, choice, &output, self.finish, &self.words.concat());
             let done = Done {
                 choice: ChoiceIndex::new(choice),
                 finish: self.finish,
@@ -128,8 +141,8 @@ impl Serve for Parrot {
         Ok(Answer { request, model_root: model_root(), choices, events })
     }
 
-    fn verify(&self, _: &SignedReceipt, _: &Evidence) -> Verdict {
-        self.verdict.clone()
+    fn verify(&self, _: &Case<'_>) -> Judgement {
+        Judgement { verdict: self.verdict.clone(), report: "as a parrot sees it\n".to_owned() }
     }
 }
 
@@ -146,7 +159,7 @@ impl Serve for Refuser {
         Err(self.0.clone())
     }
 
-    fn verify(&self, _: &SignedReceipt, _: &Evidence) -> Verdict {
+    fn verify(&self, _: &Case<'_>) -> Judgement {
         unreachable!("nothing was answered")
     }
 }
@@ -164,7 +177,7 @@ impl Serve for Panicker {
         unreachable!("submit")
     }
 
-    fn verify(&self, _: &SignedReceipt, _: &Evidence) -> Verdict {
+    fn verify(&self, _: &Case<'_>) -> Judgement {
         unreachable!("verify")
     }
 }
@@ -177,7 +190,7 @@ pub(crate) struct Deserter {
 
 impl Serve for Deserter {
     fn models(&self) -> Vec<ServedModel> {
-        Vec::new()
+        vec![served("deserter")]
     }
 
     fn submit(&self, endpoint: Endpoint, body: Bytes, _: Nonce, _: Option<Address>) -> Result<Answer, ApiError> {
@@ -192,7 +205,7 @@ impl Serve for Deserter {
         Ok(Answer { request, model_root: model_root(), choices: 1, events })
     }
 
-    fn verify(&self, _: &SignedReceipt, _: &Evidence) -> Verdict {
+    fn verify(&self, _: &Case<'_>) -> Judgement {
         unreachable!("nothing was answered")
     }
 }
@@ -229,7 +242,83 @@ impl Serve for Babbler {
         Ok(Answer { request, model_root: model_root(), choices: 1, events })
     }
 
-    fn verify(&self, _: &SignedReceipt, _: &Evidence) -> Verdict {
+    fn verify(&self, _: &Case<'_>) -> Judgement {
         unreachable!("nothing was answered")
+    }
+}
+
+/// Spoils what a parrot hands over at the end of its answers.
+#[derive(Debug)]
+pub(crate) struct Spoiler {
+    pub(crate) parrot: Parrot,
+    pub(crate) spoil: fn(&mut Done),
+}
+
+impl Serve for Spoiler {
+    fn models(&self) -> Vec<ServedModel> {
+        self.parrot.models()
+    }
+
+    fn submit(
+        &self,
+        endpoint: Endpoint,
+        body: Bytes,
+        nonce: Nonce,
+        client: Option<Address>,
+    ) -> Result<Answer, ApiError> {
+        let Answer { request, model_root, choices, events: mut sound } =
+            self.parrot.submit(endpoint, body, nonce, client)?;
+        let (sender, events) = mpsc::channel(sound.len());
+        while let Ok(mut event) = sound.try_recv() {
+            if let HostEvent::Done(done) = &mut event {
+                (self.spoil)(done);
+            }
+            sender.try_send(event).map_err(|_| ApiError::Internal)?;
+        }
+        Ok(Answer { request, model_root, choices, events })
+    }
+
+    fn verify(&self, _: &Case<'_>) -> Judgement {
+        unreachable!("nothing that is spoiled is kept")
+    }
+}
+
+/// A real host behind a false sign: it answers and signs as itself, and advertises something better.
+#[derive(Debug)]
+pub(crate) struct Mislabeller {
+    pub(crate) host: Host,
+    pub(crate) sign: fn(&mut ServedModel),
+}
+
+impl Mislabeller {
+    /// A host of a little model, with another sign.
+    pub(crate) fn with(sign: fn(&mut ServedModel)) -> Self {
+        let machine = || Machine::new(Isa::detect(), Pool::new(NonZeroUsize::MIN));
+        let file = Specimen::llama(WeightType::Q8_0).to_gguf();
+        let model = Arc::new(Model::load(&file, &machine(), &|_| ()).unwrap());
+        let config = HostConfig { price: Price::new(3, 5), ..HostConfig::local() };
+        Self { host: Host::serve(model, "specimen", key(), machine(), config).unwrap(), sign }
+    }
+}
+
+impl Serve for Mislabeller {
+    fn models(&self) -> Vec<ServedModel> {
+        let mut model = self.host.served().clone();
+        (self.sign)(&mut model);
+        vec![model]
+    }
+
+    fn submit(
+        &self,
+        endpoint: Endpoint,
+        body: Bytes,
+        nonce: Nonce,
+        client: Option<Address>,
+    ) -> Result<Answer, ApiError> {
+        self.host.submit(endpoint, &body, nonce, client)
+    }
+
+    fn verify(&self, case: &Case<'_>) -> Judgement {
+        Serve::verify(&self.host, case)
     }
 }

@@ -8,7 +8,7 @@ use claim::{
     Origin, OutputChain, Price, PromptToken, RECEIPT_VERSION, Receipt, ReceiptId, Seed, SeedKind, SeedProof,
     StateChain, StateHash, TokenCount, TokenId, UnixMillis, prompt_root, request_hash,
 };
-use gateway::store::StoredReceipt;
+use gateway::store::{StoredReceipt, Terms};
 
 /// The key of every host here.
 pub(crate) fn key() -> HostKey {
@@ -20,15 +20,23 @@ pub(crate) fn model_root() -> ModelRoot {
     ModelRoot::new(claim::Digest::sha256(b"a model"))
 }
 
+/// What every gateway here advertises.
+pub(crate) fn terms() -> Terms {
+    Terms { model_root: model_root(), host: key().address(), price: Price::FREE }
+}
+
+/// A request as a host gets it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) request: &'a [u8],
+    pub(crate) nonce: Nonce,
+    pub(crate) client: Option<Address>,
+}
+
 /// A receipt with evidence whose roots and signature are right, and whose states nobody computed.
-pub(crate) fn receipt(
-    request: &[u8],
-    nonce: Nonce,
-    choice: u32,
-    output: &[u32],
-    finish: Finish,
-    text: &str,
-) -> StoredReceipt {
+pub(crate) fn receipt(asked: Asked<'_>, choice: u32, output: &[u32], finish: Finish, text: &str) -> StoredReceipt {
+    let Asked { endpoint, request, nonce, client } = asked;
     let prompt: Vec<PromptToken> = (0..5).map(|token| PromptToken::new(TokenId::new(token), Origin::User)).collect();
     let output: Vec<TokenId> = output.iter().copied().map(TokenId::new).collect();
     let states: Vec<StateHash> =
@@ -38,7 +46,7 @@ pub(crate) fn receipt(
         version: RECEIPT_VERSION,
         model_root: model_root(),
         engine: Engine::new(KvType::F16),
-        request_hash: request_hash(Endpoint::Chat, request, nonce, None),
+        request_hash: request_hash(endpoint, request, nonce, client),
         choice: ChoiceIndex::new(choice),
         prompt_root: prompt_root(&prompt),
         sampling: claim::Sampling::greedy(TokenCount::new(16)).hash(),
@@ -53,15 +61,15 @@ pub(crate) fn receipt(
         total: Amount::new(0),
         channel: ChannelId::ZERO,
         host: key.address(),
-        client: Address::ZERO,
+        client: client.unwrap_or(Address::ZERO),
         started: UnixMillis::new(1_700_000_000_000),
         finished: UnixMillis::new(1_700_000_000_500),
     };
     let evidence = Evidence {
-        endpoint: Endpoint::Chat,
+        endpoint,
         request: request.to_vec(),
         nonce,
-        client: None,
+        client,
         choice: ChoiceIndex::new(choice),
         prompt,
         output,
@@ -69,5 +77,5 @@ pub(crate) fn receipt(
         seed_proof: SeedProof::Unused,
         text: text.to_owned(),
     };
-    StoredReceipt { receipt: key.sign(&receipt), evidence }
+    StoredReceipt { receipt: key.sign(&receipt), terms: terms(), evidence }
 }
