@@ -109,17 +109,18 @@ async fn a_host_that_deserts_leaves_an_error_and_no_end() {
     let loud = || Desk::of(Deserter { last_words: Some(error.clone()) });
     loud().post(CHAT, &chat(false)).await.is_error(400, Some("invalid_json_schema"));
     let events =
-        loud().post("/v1/completions", &json!({"model": "deserter", "prompt": "x", "stream": true})).await.events();
+        loud().post("/v1/completions", &json!({"model": "parrot", "prompt": "x", "stream": true})).await.events();
     assert_eq!(events.last().unwrap()["error"]["code"], "invalid_json_schema");
     let events =
-        loud().post("/v1/responses", &json!({"model": "deserter", "input": "x", "stream": true})).await.events();
+        loud().post("/v1/responses", &json!({"model": "parrot", "input": "x", "stream": true})).await.events();
     let last = events.last().unwrap();
     assert_eq!((&last["type"], &last["response"]["status"]), (&json!("response.failed"), &json!("failed")));
 }
 
 #[tokio::test]
 async fn what_does_not_open_its_receipt_is_withheld_and_not_kept() {
-    let faults: [(fn(&mut Done), &str); 5] = [
+    type Fault = (fn(&mut Done), &'static str);
+    let faults: [Fault; 5] = [
         (|done| _ = done.evidence.output.pop(), "the output that the host handed over is not what it signed"),
         (|done| done.evidence.states.clear(), "the states that the host handed over is not what it signed"),
         (|done| done.evidence.nonce = Nonce::ZERO, "the request that the host handed over is not what it signed"),

@@ -190,7 +190,7 @@ pub(crate) struct Deserter {
 
 impl Serve for Deserter {
     fn models(&self) -> Vec<ServedModel> {
-        vec![served("deserter")]
+        vec![served("parrot")]
     }
 
     fn submit(&self, endpoint: Endpoint, body: Bytes, _: Nonce, _: Option<Address>) -> Result<Answer, ApiError> {
@@ -220,7 +220,7 @@ pub(crate) struct Babbler {
 
 impl Serve for Babbler {
     fn models(&self) -> Vec<ServedModel> {
-        vec![served("babbler")]
+        vec![served("parrot")]
     }
 
     fn submit(&self, endpoint: Endpoint, body: Bytes, _: Nonce, _: Option<Address>) -> Result<Answer, ApiError> {
