@@ -40,6 +40,12 @@ pub enum ApiError {
         /// The limit.
         seconds_max: u64,
     },
+    /// The long bodies of other requests take all the memory that there is for them.
+    #[error("The server is busy with the large requests of others. Please retry after {retry_after_s} s.")]
+    BodiesBusy {
+        /// When to try again, in seconds.
+        retry_after_s: u32,
+    },
     /// A required field is absent or null.
     #[error("Missing required parameter: '{param}'.")]
     Missing {
@@ -321,7 +327,7 @@ impl ApiError {
             Self::MethodNotAllowed { .. } => 405,
             Self::BodySlow { .. } => 408,
             Self::BodyTooLarge { .. } => 413,
-            Self::Overloaded { .. } => 429,
+            Self::BodiesBusy { .. } | Self::Overloaded { .. } => 429,
             Self::Internal => 500,
             Self::HostUnsound { .. } => 502,
             Self::Stopping | Self::StorageFailed => 503,
@@ -371,7 +377,7 @@ impl ApiError {
             Self::ReceiptIdInvalid { .. } => "invalid_receipt_id",
             Self::ReceiptUnknown { .. } => "receipt_not_found",
             Self::ReceiptInvalid { .. } => "invalid_receipt",
-            Self::Overloaded { .. } => "server_overloaded",
+            Self::BodiesBusy { .. } | Self::Overloaded { .. } => "server_overloaded",
             Self::Stopping => "server_stopping",
             Self::HostUnsound { .. } => "host_unsound",
             Self::StorageFull => "storage_full",
@@ -409,7 +415,7 @@ impl ApiError {
     /// Seconds after which the same request may succeed, when waiting helps.
     pub fn retry_after_s(&self) -> Option<u32> {
         match self {
-            Self::Overloaded { retry_after_s, .. } => Some(*retry_after_s),
+            Self::BodiesBusy { retry_after_s } | Self::Overloaded { retry_after_s, .. } => Some(*retry_after_s),
             Self::Stopping => Some(1),
             _ => None,
         }

@@ -2,6 +2,8 @@
 
 /// Longest request body, in bytes. Several times the text that the longest supported context holds.
 pub const BODY_BYTES_MAX: usize = 8 << 20;
+/// Most bytes of a request's body times its choices: the evidence of each choice holds the body.
+pub const COPIES_BYTES_MAX: usize = 64 << 20;
 /// Most messages or input items in one request.
 pub const MESSAGES_MAX: usize = 4_096;
 /// Most content parts in one message.

@@ -7,6 +7,7 @@ pub mod page;
 pub mod store;
 
 mod answer;
+mod connections;
 mod fault;
 mod metrics;
 mod openapi;
@@ -16,7 +17,8 @@ mod serve;
 mod verdict;
 mod wire;
 
+pub use connections::serve;
 pub use openapi::document;
-pub use routes::{Gateway, router, serve};
+pub use routes::{Gateway, router};
 pub use serve::{Judgement, Serve};
 pub use verdict::body as verdict_body;

@@ -1,7 +1,5 @@
 //! The routes, and what they share.
 
-use std::future::Future;
-use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,18 +12,16 @@ use axum::http::{HeaderMap, HeaderName, Method, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::serve::ListenerExt as _;
 use axum::{Json, Router};
 use claim::Endpoint;
 use host::event::ServedModel;
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::fault::{self, Fault};
 use crate::metrics::{Metrics, Route};
 use crate::store::ReceiptStore;
-use crate::wire::{self, PathText};
+use crate::wire::{self, Bodies, PathText};
 use crate::{Serve, answer, openapi, page, receipts};
 
 /// Replays that run at once. Each takes all cores that the host gives it, so more would only take turns.
@@ -51,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) store: ReceiptStore,
     pub(crate) metrics: Metrics,
     pub(crate) replays: Semaphore,
+    pub(crate) bodies: Bodies,
 }
 
 /// The whole HTTP surface of a gateway.
@@ -60,6 +57,7 @@ pub fn router(gateway: Gateway) -> Router {
         store: gateway.store,
         metrics: Metrics::default(),
         replays: Semaphore::new(REPLAYS_MAX),
+        bodies: Bodies::new(),
     });
     Router::new()
         .route("/", get(show_page))
@@ -79,25 +77,6 @@ pub fn router(gateway: Gateway) -> Router {
         .layer(CatchPanicLayer::custom(fault::panicked))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), measure))
         .with_state(shared)
-}
-
-/// Answers connections until `shutdown` completes, then finishes the ones that are open.
-///
-/// # Errors
-///
-/// An error of the listener.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
-    // A token is a packet of its own: without this the kernel would hold it back until the one before is acknowledged.
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "gateway.nodelay_failed");
-        }
-    });
-    axum::serve(listener, router).with_graceful_shutdown(shutdown).await
 }
 
 async fn measure(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {

@@ -1,6 +1,7 @@
 //! Reading requests: bodies and headers.
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use api::{ApiError, limits};
@@ -11,6 +12,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use bytes::{Bytes, BytesMut};
 use claim::{Address, Digest, Nonce, ReceiptId};
 use futures_util::StreamExt as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Receipt of an answer's only or first choice.
 pub(crate) const RECEIPT: HeaderName = HeaderName::from_static("x-candor-receipt");
@@ -27,39 +29,85 @@ const BODY_TIME_MAX: Duration = Duration::from_mins(1);
 /// error and not a broken connection.
 const DRAIN_BYTES_MAX: usize = 256 << 20;
 
-/// Reads a request's body, up to the limit of every endpoint.
-pub(crate) async fn body(body: Body) -> Result<Bytes, ApiError> {
-    let slow = |_| ApiError::BodySlow { seconds_max: BODY_TIME_MAX.as_secs() };
-    tokio::time::timeout(BODY_TIME_MAX, gather(body)).await.map_err(slow)?
+/// Room for the long bodies of requests, those that are still arriving and those that are being answered.
+#[derive(Debug)]
+pub(crate) struct Bodies(Arc<Semaphore>);
+
+/// A body, and the room that it takes until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Received {
+    pub(crate) bytes: Bytes,
+    _room: Option<OwnedSemaphorePermit>,
 }
 
-async fn gather(body: Body) -> Result<Bytes, ApiError> {
-    let mut stream = body.into_data_stream();
-    let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
-    let mut size_bytes = 0;
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|_| ApiError::BodyIncomplete)?;
-        size_bytes += chunk.len();
-        if size_bytes > limits::BODY_BYTES_MAX {
-            (first, rest) = (Bytes::new(), BytesMut::new());
-            if size_bytes > DRAIN_BYTES_MAX {
-                break;
-            }
-        } else if first.is_empty() {
-            // Most bodies arrive in one piece and are never copied.
-            first = chunk;
-        } else {
-            if rest.is_empty() {
-                rest.extend_from_slice(&first);
-            }
-            rest.extend_from_slice(&chunk);
+/// Most bytes of all long bodies together: 16 of the longest.
+const BODIES_BYTES_MAX: usize = 16 * limits::BODY_BYTES_MAX;
+/// A body takes no room up to this size: so much each connection may hold anyway. Ordinary requests therefore find room
+/// whatever others send.
+const SHORT_BODY_BYTES_MAX: usize = 64 << 10;
+/// When a client that found no room should come back, in seconds.
+const RETRY_AFTER_S: u32 = 5;
+
+impl Bodies {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(BODIES_BYTES_MAX)))
+    }
+
+    /// Reads a request's body, up to the limit of every endpoint and as long as there is room.
+    pub(crate) async fn receive(&self, body: Body) -> Result<Received, ApiError> {
+        let slow = |_| ApiError::BodySlow { seconds_max: BODY_TIME_MAX.as_secs() };
+        let mut room = None;
+        let bytes = tokio::time::timeout(BODY_TIME_MAX, self.gather(body, &mut room)).await.map_err(slow)??;
+        Ok(Received { bytes, _room: room })
+    }
+
+    /// Makes `room` hold `size_bytes`, as far as they are not free.
+    fn reserve(&self, size_bytes: usize, room: &mut Option<OwnedSemaphorePermit>) -> Result<(), ApiError> {
+        let held = room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let wanted = if size_bytes > SHORT_BODY_BYTES_MAX { size_bytes.saturating_sub(held) } else { 0 };
+        if wanted == 0 {
+            return Ok(());
         }
+        let busy = |_| ApiError::BodiesBusy { retry_after_s: RETRY_AFTER_S };
+        let more = Arc::clone(&self.0).try_acquire_many_owned(wanted as u32).map_err(busy)?;
+        match room {
+            Some(room) => room.merge(more),
+            None => *room = Some(more),
+        }
+        Ok(())
     }
-    if size_bytes > limits::BODY_BYTES_MAX {
-        return Err(ApiError::BodyTooLarge { size_bytes_max: limits::BODY_BYTES_MAX });
+
+    async fn gather(&self, body: Body, room: &mut Option<OwnedSemaphorePermit>) -> Result<Bytes, ApiError> {
+        let mut stream = body.into_data_stream();
+        let mut first = Bytes::new();
+        let mut rest = BytesMut::new();
+        let mut size_bytes = 0;
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(|_| ApiError::BodyIncomplete)?;
+            size_bytes += chunk.len();
+            if size_bytes > limits::BODY_BYTES_MAX {
+                (first, rest, *room) = (Bytes::new(), BytesMut::new(), None);
+                if size_bytes > DRAIN_BYTES_MAX {
+                    break;
+                }
+                continue;
+            }
+            self.reserve(size_bytes, room)?;
+            if first.is_empty() {
+                // Most bodies arrive in one piece and are never copied.
+                first = chunk;
+            } else {
+                if rest.is_empty() {
+                    rest.extend_from_slice(&first);
+                }
+                rest.extend_from_slice(&chunk);
+            }
+        }
+        if size_bytes > limits::BODY_BYTES_MAX {
+            return Err(ApiError::BodyTooLarge { size_bytes_max: limits::BODY_BYTES_MAX });
+        }
+        Ok(if rest.is_empty() { first } else { rest.freeze() })
     }
-    Ok(if rest.is_empty() { first } else { rest.freeze() })
 }
 
 /// The client's nonce, or a fresh one.

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 
 use api::ApiError;
 use arith::Machine;
+use bytes::Bytes;
 use claim::{
     Evidence, Finish, HostKey, OutputChain, Receipt, Sampling, SignedReceipt, StateChain, StateHash, TokenCount,
     TokenId,
@@ -33,6 +34,8 @@ pub(crate) enum Command {
 #[derive(Debug)]
 pub(crate) struct Order {
     pub(crate) receipt: Receipt,
+    /// The request, shared by its choices. The evidence gets its copy when it is handed over.
+    pub(crate) body: Bytes,
     pub(crate) evidence: Evidence,
     pub(crate) sampling: Sampling,
     /// Log probabilities of tokens, with this many alternatives.
@@ -210,7 +213,7 @@ impl<'a> Engine<'a> {
             tail,
             cached: TokenCount::new(track.cached as u32),
             receipt,
-            evidence: track.order.evidence.clone(),
+            evidence: Evidence { request: track.order.body.to_vec(), ..track.order.evidence.clone() },
         };
         track.send(HostEvent::Done(Box::new(done)))
     }

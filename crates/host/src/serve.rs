@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use api::{ApiError, JobSpec, Request};
+use api::{ApiError, JobSpec, Request, limits};
 use arith::{Machine, Pool};
 use bytes::Bytes;
 use claim::{
@@ -193,6 +193,10 @@ impl Host {
             started,
         )?;
         let choices = jobs.len();
+        let size_bytes_max = limits::COPIES_BYTES_MAX / choices.max(1);
+        if body.len() > size_bytes_max {
+            return Err(ApiError::BodyTooLarge { size_bytes_max });
+        }
         let jobs_max = self.config.active_max + self.config.waiting_max;
         if self.open.fetch_add(choices, Ordering::Relaxed) + choices > jobs_max {
             self.open.fetch_sub(choices, Ordering::Relaxed);
@@ -262,7 +266,7 @@ impl Host {
         };
         let evidence = Evidence {
             endpoint: asked.endpoint,
-            request: asked.body.to_vec(),
+            request: Vec::new(),
             nonce: asked.nonce,
             client: asked.client,
             choice: job.choice,
@@ -273,7 +277,8 @@ impl Host {
             text: String::new(),
         };
         let logprobs = request.logprobs.map(|top| top.min(u32::from(u8::MAX)) as u8);
-        Order { receipt, evidence, sampling: job.sampling, logprobs, echo: request.echo, events }
+        let body = asked.body.clone();
+        Order { receipt, body, evidence, sampling: job.sampling, logprobs, echo: request.echo, events }
     }
 }
 

@@ -190,4 +190,8 @@ fn requests_that_mean_nothing_get_one_clear_error() {
     assert!(matches!(ask(&host, Endpoint::Chat, &long), Err(ApiError::ContextLengthExceeded { .. })));
     let broken = host.submit(Endpoint::Chat, &Bytes::from_static(b"{\"model\""), Nonce::ZERO, None);
     assert!(matches!(broken, Err(ApiError::Malformed { .. })));
+    // 128 copies of a megabyte.
+    let padded = Bytes::from(" ".repeat(1 << 20) + &chat("x", &json!({"n": 128})).to_string());
+    let copies = host.submit(Endpoint::Chat, &padded, Nonce::ZERO, None);
+    assert!(matches!(copies, Err(ApiError::BodyTooLarge { size_bytes_max: 524_288 })));
 }

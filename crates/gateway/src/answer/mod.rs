@@ -22,7 +22,7 @@ use host::event::{Answer, Done};
 use crate::fault::Fault;
 use crate::routes::Shared;
 use crate::store::{StoredReceipt, Terms};
-use crate::wire;
+use crate::wire::{self, Received};
 
 /// Bodies from this size on are parsed on a thread of their own: tokenising them takes longer than other connections
 /// should wait.
@@ -38,12 +38,12 @@ pub(crate) async fn handle(
     let started = Instant::now();
     let nonce = wire::nonce(headers)?;
     let client = wire::client(headers)?;
-    let body = wire::body(body).await?;
-    let request = request_hash(endpoint, &body, nonce, client);
-    let answer = submit(endpoint, &shared, body, nonce, client).await?;
+    let body = shared.bodies.receive(body).await?;
+    let request = request_hash(endpoint, &body.bytes, nonce, client);
+    let answer = submit(endpoint, &shared, body.bytes.clone(), nonce, client).await?;
     let identity = Identity::new(endpoint, &answer)?;
     let asked = Asked { request, terms: advertised(&shared, &answer.request.model)? };
-    let open = Open::new(shared, started, asked);
+    let open = Open::new(shared, started, asked, body);
     let mut response = if answer.request.stream {
         stream::respond(answer, identity, open)
     } else {
@@ -153,15 +153,17 @@ pub(crate) fn now_s() -> u64 {
 pub(crate) struct Open {
     pub(crate) shared: Arc<Shared>,
     asked: Asked,
+    /// Held for the room that it takes.
+    _body: Received,
     started: Instant,
     first_token: bool,
     finished: bool,
 }
 
 impl Open {
-    fn new(shared: Arc<Shared>, started: Instant, asked: Asked) -> Self {
+    fn new(shared: Arc<Shared>, started: Instant, asked: Asked, body: Received) -> Self {
         shared.metrics.answers_begun.add(1);
-        Self { shared, asked, started, first_token: false, finished: false }
+        Self { shared, asked, _body: body, started, first_token: false, finished: false }
     }
 
     /// A token has arrived.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use api::ApiError;
 use axum::body::Body;
@@ -14,7 +15,8 @@ use host::event::Done;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::client::Desk;
 use crate::stand_ins::disk::SmallDisk;
@@ -52,6 +54,74 @@ async fn a_body_of_100_megabytes_is_refused_without_being_kept() {
     let stream = futures_util::stream::iter((0..100).map(move |_| Ok::<_, std::convert::Infallible>(chunk.clone())));
     desk.post_bytes(CHAT, Body::from_stream(stream)).await.is_error(413, Some("request_too_large"));
     serves_on(&desk).await;
+}
+
+/// A body that is `bytes`, tells when they have been taken, and ends when it may.
+fn stalling(bytes: Bytes, taken: &mpsc::Sender<()>, end: &Arc<Semaphore>) -> Body {
+    let (taken, end) = (taken.clone(), Arc::clone(end));
+    let rest = async move {
+        taken.send(()).await.unwrap();
+        _ = end.acquire().await;
+        Ok::<_, std::convert::Infallible>(Bytes::new())
+    };
+    let bytes = futures_util::stream::iter([Ok(bytes)]);
+    Body::from_stream(futures_util::StreamExt::chain(bytes, futures_util::stream::once(rest)))
+}
+
+#[tokio::test]
+async fn long_bodies_find_room_or_a_clear_answer_and_short_ones_always_find_it() {
+    let desk = Arc::new(Desk::of(Parrot::saying(&["a"])));
+    let (taken, mut counted) = mpsc::channel(16);
+    let end = Arc::new(Semaphore::new(0));
+    let longest = Bytes::from(vec![b' '; api::limits::BODY_BYTES_MAX]);
+    let stalled: Vec<_> = (0..16)
+        .map(|_| {
+            let (desk, body) = (Arc::clone(&desk), stalling(longest.clone(), &taken, &end));
+            tokio::spawn(async move { desk.post_bytes(CHAT, body).await })
+        })
+        .collect();
+    for _ in 0..16 {
+        counted.recv().await.unwrap();
+    }
+    let long = " ".repeat(100 << 10) + &chat(false).to_string();
+    let reply = desk.post_bytes(CHAT, long.clone()).await;
+    reply.is_error(429, Some("server_overloaded"));
+    assert_eq!(reply.header("retry-after"), "5");
+    serves_on(&desk).await;
+    end.add_permits(16);
+    for reply in stalled {
+        reply.await.unwrap().is_error(400, None);
+    }
+    assert_eq!(desk.post_bytes(CHAT, long).await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_stalls_is_given_a_minute() {
+    let desk = Desk::of(Parrot::saying(&["a"]));
+    let started = Instant::now();
+    let (taken, end) = (mpsc::channel(16), Arc::new(Semaphore::new(0)));
+    desk.post_bytes(CHAT, stalling(Bytes::from_static(b"{"), &taken.0, &end))
+        .await
+        .is_error(408, Some("request_timeout"));
+    assert_eq!(started.elapsed().as_secs(), 60);
+}
+
+/// Connections that say nothing, or never finish saying it, or fall silent after an answer.
+#[tokio::test(start_paused = true)]
+async fn a_head_that_stalls_is_given_half_a_minute() {
+    let (address, stop, task) = listening(Parrot::saying(&["a"])).await;
+    for said in
+        ["", "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-slow:", "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"]
+    {
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        socket.write_all(said.as_bytes()).await.unwrap();
+        let started = Instant::now();
+        let closed = tokio::time::timeout(Duration::from_hours(1), socket.read_to_end(&mut Vec::new())).await;
+        assert!(closed.is_ok(), "the connection is closed: {said:?}");
+        assert!(started.elapsed() <= Duration::from_secs(31), "{said:?}: {:?}", started.elapsed());
+    }
+    stop.send(()).unwrap();
+    task.await.unwrap();
 }
 
 #[tokio::test]
@@ -111,8 +181,7 @@ async fn a_host_that_deserts_leaves_an_error_and_no_end() {
     let events =
         loud().post("/v1/completions", &json!({"model": "parrot", "prompt": "x", "stream": true})).await.events();
     assert_eq!(events.last().unwrap()["error"]["code"], "invalid_json_schema");
-    let events =
-        loud().post("/v1/responses", &json!({"model": "parrot", "input": "x", "stream": true})).await.events();
+    let events = loud().post("/v1/responses", &json!({"model": "parrot", "input": "x", "stream": true})).await.events();
     let last = events.last().unwrap();
     assert_eq!((&last["type"], &last["response"]["status"]), (&json!("response.failed"), &json!("failed")));
 }

@@ -131,7 +131,9 @@ async fn responses_and_their_events_fit_openais_schema() {
         }
     }
     let deserter = Desk::of(Deserter { last_words: None });
-    for found in deserter.post("/v1/responses", &json!({"model": "parrot", "input": "x", "stream": true})).await.events() {
+    for found in
+        deserter.post("/v1/responses", &json!({"model": "parrot", "input": "x", "stream": true})).await.events()
+    {
         check_event(&found);
     }
 }

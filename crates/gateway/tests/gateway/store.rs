@@ -6,9 +6,14 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use claim::{Digest, Endpoint, Finish, Nonce, ReceiptId};
+use futures_util::FutureExt as _;
+use futures_util::future::join_all;
 use gateway::store::{ReceiptStore, StoreError, StoredReceipt};
 
+use crate::client::Desk;
+use crate::receipts::metric;
 use crate::stand_ins::disk::SmallDisk;
+use crate::stand_ins::hosts::Parrot;
 use crate::stand_ins::{Asked, receipt};
 
 fn numbered(number: u64) -> StoredReceipt {
@@ -40,6 +45,24 @@ async fn receipts_are_found_by_id_and_by_age_and_outlive_the_store() {
     let expected: Vec<ReceiptId> = all.iter().rev().take(3).map(|one| one.receipt.id()).collect();
     assert_eq!(newest, expected, "a receipt that is put twice keeps its place");
     assert_eq!(store.latest(1_000).unwrap().len(), 10);
+}
+
+#[tokio::test]
+async fn receipts_that_wait_together_are_written_together() {
+    let disk = SmallDisk::new(u64::MAX);
+    let opener = disk.clone();
+    let store = ReceiptStore::with_opener(Box::new(move || opener.open())).unwrap();
+    let all: Vec<StoredReceipt> = (0..50).map(numbered).collect();
+    let mut puts = join_all(all.iter().map(|one| store.put(std::slice::from_ref(one))));
+    {
+        let _stuck = disk.stick();
+        assert!((&mut puts).now_or_never().is_none(), "all wait for the disk");
+    }
+    assert!(puts.await.iter().all(Result::is_ok));
+    let metrics = Desk::with_store(Parrot::saying(&["a"]), store).get("/metrics").await.body;
+    let text = std::str::from_utf8(&metrics).unwrap();
+    assert_eq!(metric(text, "candor_receipts_stored_total"), 50.0);
+    assert!(metric(text, "candor_store_commits_total") <= 2.0, "the first that came, and all the others");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 use redb::{Builder, Database, DatabaseError, StorageBackend};
 
@@ -11,17 +11,24 @@ use redb::{Builder, Database, DatabaseError, StorageBackend};
 pub(crate) struct SmallDisk {
     bytes: Arc<RwLock<Vec<u8>>>,
     room: Arc<AtomicU64>,
+    /// Held by whoever wants that nothing becomes durable meanwhile.
+    stuck: Arc<Mutex<()>>,
 }
 
 impl SmallDisk {
     /// An empty disk with room for so many bytes.
     pub(crate) fn new(room: u64) -> Self {
-        Self { bytes: Arc::default(), room: Arc::new(AtomicU64::new(room)) }
+        Self { bytes: Arc::default(), room: Arc::new(AtomicU64::new(room)), stuck: Arc::default() }
     }
 
     /// Makes the disk larger or smaller. What is on it stays.
     pub(crate) fn set_room(&self, room: u64) {
         self.room.store(room, Ordering::SeqCst);
+    }
+
+    /// Nothing becomes durable until the guard is dropped.
+    pub(crate) fn stick(&self) -> MutexGuard<'_, ()> {
+        self.stuck.lock().unwrap()
     }
 
     /// How much is on it.
@@ -55,6 +62,7 @@ impl StorageBackend for SmallDisk {
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        drop(self.stick());
         Ok(())
     }
 
