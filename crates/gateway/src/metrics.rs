@@ -190,6 +190,7 @@ impl Metrics {
 #[derive(Debug, Default)]
 pub(crate) struct StoreMetrics {
     receipts: Counter,
+    dropped: Counter,
     commits: Counter,
     failures: Counter,
     commit: Histogram,
@@ -197,9 +198,10 @@ pub(crate) struct StoreMetrics {
 
 impl StoreMetrics {
     /// Counts one transaction.
-    pub(crate) fn committed(&self, outcome: &Result<(), StoreError>, receipts: usize, time: Duration) {
-        if outcome.is_ok() {
+    pub(crate) fn committed(&self, outcome: &Result<u64, StoreError>, receipts: usize, time: Duration) {
+        if let Ok(dropped) = outcome {
             self.receipts.add(receipts as u64);
+            self.dropped.add(*dropped);
             self.commits.add(1);
             self.commit.record(time);
         } else {
@@ -210,6 +212,8 @@ impl StoreMetrics {
     fn write(&self, out: &mut String) {
         head(out, "candor_receipts_stored_total", "counter", "Receipts made durable.");
         line(out, &format!("candor_receipts_stored_total {}", self.receipts.get()));
+        head(out, "candor_receipts_dropped_total", "counter", "Old receipts that made room for new ones.");
+        line(out, &format!("candor_receipts_dropped_total {}", self.dropped.get()));
         head(out, "candor_store_commits_total", "counter", "Transactions that made receipts durable.");
         line(out, &format!("candor_store_commits_total {}", self.commits.get()));
         head(out, "candor_store_failures_total", "counter", "Transactions that failed.");

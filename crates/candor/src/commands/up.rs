@@ -1,7 +1,7 @@
 //! `candor up`: a host and a gateway in one process.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +24,9 @@ use crate::{host_key, machine, output};
 
 /// The port that every example uses.
 const USUAL_PORT: u16 = 7411;
+
+/// Receipts of some 150,000 answers of 256 tokens.
+const USUAL_KEEP_MIB: u32 = 2048;
 
 /// How long answers that are under way may go on after the signal to stop.
 const GRACE: Duration = Duration::from_secs(5);
@@ -51,6 +54,9 @@ pub(crate) struct UpOptions {
     /// Threads to compute with, all cores by default
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
+    /// MiB of receipts to keep, 2048 by default; the oldest make room for new ones
+    #[arg(long, value_name = "MIB")]
+    pub(crate) keep: Option<NonZeroU32>,
     /// Address to listen on; by default only this machine can reach the gateway
     #[arg(long, value_name = "IP")]
     pub(crate) listen: Option<IpAddr>,
@@ -69,7 +75,8 @@ async fn serve(context: &Context<'_>, options: &UpOptions, machine: Machine) -> 
     let data = &context.config.data;
     // What can fail at once comes before what takes long: a second start learns of the first one here.
     let listener = listen(options).await?;
-    let store = ReceiptStore::open(&data.receipts())
+    let keep_bytes = u64::from(options.keep.map_or(USUAL_KEEP_MIB, NonZeroU32::get)) << 20;
+    let store = ReceiptStore::open(&data.receipts(), keep_bytes)
         .with_context(|| format!("cannot open the receipts in {}", data.receipts().display()))?;
     let key = host_key::open_or_create(data, &context.environment.passphrase)?;
     let mut signals = Signals::new()?;

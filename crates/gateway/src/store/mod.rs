@@ -33,6 +33,9 @@ const RECEIPTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("receipts
 /// Where a receipt is in [`RECEIPTS`].
 const SEQUENCE: TableDefinition<'_, [u8; 32], u64> = TableDefinition::new("receipt-sequence/2");
 
+/// How many bytes [`RECEIPTS`] holds, under the only key.
+const SIZE_BYTES: TableDefinition<'_, (), u64> = TableDefinition::new("receipts-size/2");
+
 /// Most receipts that wait to be written. A put beyond that waits for its place.
 const QUEUE_MAX: usize = 1_024;
 
@@ -118,12 +121,15 @@ pub struct ReceiptStore {
 impl ReceiptStore {
     /// Opens the store in a file, which is created when absent and repaired when a crash left it unfinished.
     ///
+    /// It keeps about `keep_bytes` of receipts with their evidence; the oldest make room for new ones. Of the file more may
+    /// be in use, because the database rounds up, but it does not grow without end.
+    ///
     /// # Errors
     ///
     /// [`StoreError`] when the file cannot be opened, is in use by another process, or is no store.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
+    pub fn open(path: &Path, keep_bytes: u64) -> Result<Self, StoreError> {
         let path = path.to_owned();
-        Self::with_opener(Box::new(move || Database::create(&path)))
+        Self::with_opener(keep_bytes, Box::new(move || Database::create(&path)))
     }
 
     /// Opens the store with a function that gives the database, on whatever backend.
@@ -132,6 +138,7 @@ impl ReceiptStore {
     ///
     /// [`StoreError`] when the database cannot be opened.
     pub fn with_opener(
+        keep_bytes: u64,
         open: Box<dyn Fn() -> Result<Database, redb::DatabaseError> + Send + Sync>,
     ) -> Result<Self, StoreError> {
         let database = open()?;
@@ -139,7 +146,7 @@ impl ReceiptStore {
         let shelf = Arc::new(Shelf { database: RwLock::new(Some(database)), open });
         let metrics = Arc::new(StoreMetrics::default());
         let (queue, puts) = mpsc::channel(QUEUE_MAX);
-        let writer = Writer::new(Arc::clone(&shelf), puts, Arc::clone(&metrics));
+        let writer = Writer::new(Arc::clone(&shelf), keep_bytes, puts, Arc::clone(&metrics));
         let thread = std::thread::Builder::new().name("receipt-store".to_owned()).spawn(move || writer.run());
         let writer = Some(thread.map_err(StoreError::thread)?);
         Ok(Self { shelf, queue: Some(queue), writer, metrics })
@@ -235,15 +242,21 @@ impl Shelf {
     }
 }
 
-/// Makes sure that both tables exist, so that reading never has to ask.
+/// Makes sure that all tables exist, so that reading never has to ask, and that the size is known.
 fn prepare(database: &Database) -> Result<(), StoreError> {
-    let transaction = database.begin_read()?;
-    if transaction.open_table(RECEIPTS).is_ok() && transaction.open_table(SEQUENCE).is_ok() {
+    if database.begin_read()?.open_table(SIZE_BYTES).is_ok() {
         return Ok(());
     }
     let transaction = database.begin_write()?;
-    transaction.open_table(RECEIPTS)?;
-    transaction.open_table(SEQUENCE)?;
+    {
+        let receipts = transaction.open_table(RECEIPTS)?;
+        transaction.open_table(SEQUENCE)?;
+        let mut size_bytes = 0;
+        for entry in receipts.iter()? {
+            size_bytes += entry?.1.value().len() as u64;
+        }
+        transaction.open_table(SIZE_BYTES)?.insert((), size_bytes)?;
+    }
     transaction.commit()?;
     Ok(())
 }

@@ -7,7 +7,7 @@ use claim::ReceiptId;
 use redb::{Database, ReadableTable as _};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{RECEIPTS, SEQUENCE, Shelf, StoreError};
+use super::{RECEIPTS, SEQUENCE, SIZE_BYTES, Shelf, StoreError, decode_receipt};
 use crate::metrics::StoreMetrics;
 
 /// Most bytes of one transaction, so that one flush stays short. A single put may be larger.
@@ -27,6 +27,8 @@ impl Put {
 
 pub(super) struct Writer {
     shelf: Arc<Shelf>,
+    /// How much is kept.
+    keep_bytes: u64,
     puts: mpsc::Receiver<Put>,
     metrics: Arc<StoreMetrics>,
     /// A transaction failed, and the database, which then refuses all work, could not be opened again yet.
@@ -34,8 +36,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(shelf: Arc<Shelf>, puts: mpsc::Receiver<Put>, metrics: Arc<StoreMetrics>) -> Self {
-        Self { shelf, puts, metrics, broken: false }
+    pub(super) fn new(
+        shelf: Arc<Shelf>,
+        keep_bytes: u64,
+        puts: mpsc::Receiver<Put>,
+        metrics: Arc<StoreMetrics>,
+    ) -> Self {
+        Self { shelf, keep_bytes, puts, metrics, broken: false }
     }
 
     /// Writes until the store is dropped.
@@ -58,17 +65,18 @@ impl Writer {
             }
             for put in batch {
                 // Who has gone away does not need to be told.
-                let _ = put.done.send(outcome.clone());
+                let _ = put.done.send(outcome.clone().map(|_| ()));
             }
         }
     }
 
-    fn commit(&mut self, batch: &[Put]) -> Result<(), StoreError> {
+    /// Writes a batch and returns how many old receipts had to go for it.
+    fn commit(&mut self, batch: &[Put]) -> Result<u64, StoreError> {
         if self.broken {
             self.shelf.reopen()?;
             self.broken = false;
         }
-        let outcome = self.shelf.read(|database| write(database, batch));
+        let outcome = self.shelf.read(|database| write(database, batch, self.keep_bytes));
         if outcome.is_err() {
             // At once, so that what is stored can be read while nothing more can be written.
             self.broken = self.shelf.reopen().is_err();
@@ -77,21 +85,39 @@ impl Writer {
     }
 }
 
-fn write(database: &Database, batch: &[Put]) -> Result<(), StoreError> {
+fn write(database: &Database, batch: &[Put], keep_bytes: u64) -> Result<u64, StoreError> {
     let transaction = database.begin_write()?;
+    let mut dropped = 0;
     {
         let mut receipts = transaction.open_table(RECEIPTS)?;
         let mut sequences = transaction.open_table(SEQUENCE)?;
-        let mut sequence = receipts.last()?.map_or(0, |(last, _)| last.value() + 1);
+        let mut sizes = transaction.open_table(SIZE_BYTES)?;
+        let mut size_bytes = sizes.get(())?.map_or(0, |size| size.value());
+        let first_new = receipts.last()?.map_or(0, |(last, _)| last.value() + 1);
+        let mut sequence = first_new;
         for (id, bytes) in batch.iter().flat_map(|put| &put.entries) {
             if sequences.get(id.as_bytes())?.is_none() {
                 sequences.insert(id.as_bytes(), sequence)?;
                 receipts.insert(sequence, bytes.as_slice())?;
                 sequence += 1;
+                size_bytes += bytes.len() as u64;
             }
         }
+        // The new ones stay, however much they are: their clients are about to see them.
+        while size_bytes > keep_bytes
+            && receipts.first()?.is_some_and(|(oldest, _)| oldest.value() < first_new)
+            && let Some((_, bytes)) = receipts.pop_first()?
+        {
+            size_bytes = size_bytes.saturating_sub(bytes.value().len() as u64);
+            // A damaged receipt leaves its id behind, which then leads to nothing.
+            if let Ok(receipt) = decode_receipt(bytes.value()) {
+                sequences.remove(receipt.id().as_bytes())?;
+            }
+            dropped += 1;
+        }
+        sizes.insert((), size_bytes)?;
     }
     // redb flushes the disk before this returns: its default durability.
     transaction.commit()?;
-    Ok(())
+    Ok(dropped)
 }

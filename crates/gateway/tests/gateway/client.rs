@@ -29,7 +29,7 @@ pub(crate) struct Reply {
 impl Desk {
     pub(crate) fn of(host: impl Serve) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = ReceiptStore::open(&folder.path().join("receipts.redb")).unwrap();
+        let store = ReceiptStore::open(&folder.path().join("receipts.redb"), u64::MAX).unwrap();
         Self { _folder: Some(folder), ..Self::with_store(host, store) }
     }
 

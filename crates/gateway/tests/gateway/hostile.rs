@@ -219,7 +219,7 @@ fn another_answer(choice: ChoiceIndex) -> Done {
 async fn without_room_for_its_receipt_an_answer_is_withheld() {
     let disk = SmallDisk::new(u64::MAX);
     let opener = disk.clone();
-    let store = ReceiptStore::with_opener(Box::new(move || opener.open())).unwrap();
+    let store = ReceiptStore::with_opener(u64::MAX, Box::new(move || opener.open())).unwrap();
     let desk = Desk::with_store(Parrot::saying(&["a"]), store);
     let first = desk.post(CHAT, &chat(false)).await;
     disk.set_room(0);
@@ -238,7 +238,7 @@ async fn listening(
     host: impl gateway::Serve,
 ) -> (std::net::SocketAddr, oneshot::Sender<()>, tokio::task::JoinHandle<()>) {
     let folder = tempfile::tempdir().unwrap();
-    let store = ReceiptStore::open(&folder.path().join("receipts.redb")).unwrap();
+    let store = ReceiptStore::open(&folder.path().join("receipts.redb"), u64::MAX).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();

@@ -29,14 +29,14 @@ async fn receipts_are_found_by_id_and_by_age_and_outlive_the_store() {
     let path = folder.path().join("receipts.redb");
     let all: Vec<StoredReceipt> = (0..10).map(numbered).collect();
     {
-        let store = ReceiptStore::open(&path).unwrap();
+        let store = ReceiptStore::open(&path, u64::MAX).unwrap();
         store.put(&all[..3]).await.unwrap();
         for one in &all[3..] {
             store.put(std::slice::from_ref(one)).await.unwrap();
         }
         store.put(&all[4..5]).await.unwrap();
     }
-    let store = ReceiptStore::open(&path).unwrap();
+    let store = ReceiptStore::open(&path, u64::MAX).unwrap();
     for one in &all {
         assert_eq!(store.get(one.receipt.id()).unwrap().as_ref(), Some(one));
     }
@@ -51,7 +51,7 @@ async fn receipts_are_found_by_id_and_by_age_and_outlive_the_store() {
 async fn receipts_that_wait_together_are_written_together() {
     let disk = SmallDisk::new(u64::MAX);
     let opener = disk.clone();
-    let store = ReceiptStore::with_opener(Box::new(move || opener.open())).unwrap();
+    let store = ReceiptStore::with_opener(u64::MAX, Box::new(move || opener.open())).unwrap();
     let all: Vec<StoredReceipt> = (0..50).map(numbered).collect();
     let mut puts = join_all(all.iter().map(|one| store.put(std::slice::from_ref(one))));
     {
@@ -66,11 +66,47 @@ async fn receipts_that_wait_together_are_written_together() {
 }
 
 #[tokio::test]
+async fn the_oldest_make_room_and_the_file_stops_growing() {
+    let disk = SmallDisk::new(u64::MAX);
+    let open = |keep_bytes| {
+        let opener = disk.clone();
+        ReceiptStore::with_opener(keep_bytes, Box::new(move || opener.open())).unwrap()
+    };
+    let store = open(256 << 10);
+    let mut used = Vec::new();
+    for round in 0..8 {
+        for start in (round * 200..(round + 1) * 200).step_by(20) {
+            let new: Vec<StoredReceipt> = (start..start + 20).map(numbered).collect();
+            store.put(&new).await.unwrap();
+        }
+        used.push(disk.used());
+    }
+    assert_eq!(used[7], used[3], "as much is written in every round: {used:?}");
+    let kept = store.latest(2_000).unwrap();
+    assert!((50..200).contains(&kept.len()), "{} of about 3 KiB each", kept.len());
+    let number =
+        |receipt: &claim::SignedReceipt| (0..1_600).find(|&number| numbered(number).receipt.id() == receipt.id());
+    let oldest = number(kept.last().unwrap()).unwrap();
+    assert_eq!(kept.len() as u64, 1_600 - oldest, "the newest, without a gap");
+    assert_eq!(store.get(numbered(oldest).receipt.id()).unwrap(), Some(numbered(oldest)));
+    assert_eq!(store.get(numbered(oldest - 1).receipt.id()).unwrap(), None);
+    // What was dropped may come again, and a store that is to keep less does so with the next receipt.
+    drop(store);
+    let store = open(1);
+    store.put(&[numbered(0), numbered(1)]).await.unwrap();
+    assert_eq!(
+        store.latest(10).unwrap().len(),
+        2,
+        "what is put together is kept together, however little is to be kept"
+    );
+}
+
+#[tokio::test]
 async fn a_store_belongs_to_one_process() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("receipts.redb");
-    let _store = ReceiptStore::open(&path).unwrap();
-    assert!(ReceiptStore::open(&path).is_err());
+    let _store = ReceiptStore::open(&path, u64::MAX).unwrap();
+    assert!(ReceiptStore::open(&path, u64::MAX).is_err());
 }
 
 #[tokio::test]
@@ -78,7 +114,7 @@ async fn a_file_that_is_no_store_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("receipts.redb");
     std::fs::write(&path, b"dear diary").unwrap();
-    assert!(ReceiptStore::open(&path).is_err());
+    assert!(ReceiptStore::open(&path, u64::MAX).is_err());
 }
 
 const CHILD: &str = "CANDOR_TEST_STORE_CHILD";
@@ -87,7 +123,7 @@ const CHILD: &str = "CANDOR_TEST_STORE_CHILD";
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn child_that_stores_until_it_is_killed() {
     let Ok(path) = std::env::var(CHILD) else { return };
-    let store = Arc::new(ReceiptStore::open(Path::new(&path)).unwrap());
+    let store = Arc::new(ReceiptStore::open(Path::new(&path), u64::MAX).unwrap());
     let first = store.latest(1).unwrap().len() as u64 * 1_000_000;
     let writers = (0..4).map(|writer| {
         let store = Arc::clone(&store);
@@ -131,7 +167,7 @@ fn what_a_killed_process_said_it_stored_is_stored() {
         child.wait().unwrap();
     }
     assert!(said.len() >= 191);
-    let store = ReceiptStore::open(&path).unwrap();
+    let store = ReceiptStore::open(&path, u64::MAX).unwrap();
     for id in said {
         let stored = store.get(id).unwrap().unwrap();
         assert_eq!(stored.receipt.id(), id);
@@ -144,7 +180,7 @@ async fn a_full_disk_loses_nothing_and_storing_goes_on_when_there_is_room() {
     let disk = SmallDisk::new(u64::MAX);
     let store = {
         let disk = disk.clone();
-        ReceiptStore::with_opener(Box::new(move || disk.open())).unwrap()
+        ReceiptStore::with_opener(u64::MAX, Box::new(move || disk.open())).unwrap()
     };
     let mut kept = Vec::new();
     for number in 0..20 {
