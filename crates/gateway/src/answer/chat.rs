@@ -6,7 +6,7 @@ use api::response::chat::{
 };
 use api::response::{Candor, Usage};
 use api::tool_calls::{Piece, ToolMode, ToolStream, split};
-use api::{ApiError, Request};
+use api::Request;
 use claim::{ChoiceIndex, TokenId};
 use host::event::{Progress, TokenLogprob};
 
@@ -181,9 +181,5 @@ impl Frames for ChatFrames {
             }
             stream::done(out);
         }
-    }
-
-    fn fail(&mut self, error: &ApiError, out: &mut Vec<u8>) {
-        stream::data(out, &error.body());
     }
 }

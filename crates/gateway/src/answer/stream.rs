@@ -48,7 +48,9 @@ pub(crate) trait Frames: Send {
     /// The receipt of the last of `ended` is stored; `is_last` when all choices have ended.
     fn close(&mut self, ended: &[Ended], is_last: bool, out: &mut Vec<u8>);
     /// The answer failed.
-    fn fail(&mut self, error: &ApiError, out: &mut Vec<u8>);
+    fn fail(&mut self, error: &ApiError, out: &mut Vec<u8>) {
+        data(out, &error.body());
+    }
 }
 
 fn frames(request: Request, identity: Identity, choices: u32) -> Box<dyn Frames> {

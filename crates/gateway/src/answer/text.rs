@@ -2,7 +2,7 @@
 
 use api::response::completion::{TextChoice, TextCompletion, TextLogprobs};
 use api::response::{Candor, Usage};
-use api::{ApiError, Request};
+use api::Request;
 use claim::{ChoiceIndex, TokenId};
 use host::event::{Progress, TokenLogprob};
 
@@ -150,9 +150,5 @@ impl Frames for TextFrames {
             }
             stream::done(out);
         }
-    }
-
-    fn fail(&mut self, error: &ApiError, out: &mut Vec<u8>) {
-        stream::data(out, &error.body());
     }
 }
