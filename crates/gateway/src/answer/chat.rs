@@ -1,12 +1,12 @@
 //! Chat completions.
 
+use api::Request;
 use api::response::chat::{
     AnswerMessage, ChatChoice, ChatChunk, ChatCompletion, ChatLogprobs, ChatTokenLogprob, ChunkChoice, Delta,
     WireToolCall,
 };
 use api::response::{Candor, Usage};
 use api::tool_calls::{Piece, ToolMode, ToolStream, split};
-use api::Request;
 use claim::{ChoiceIndex, TokenId};
 use host::event::{Progress, TokenLogprob};
 

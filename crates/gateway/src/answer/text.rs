@@ -1,8 +1,8 @@
 //! Text completions.
 
+use api::Request;
 use api::response::completion::{TextChoice, TextCompletion, TextLogprobs};
 use api::response::{Candor, Usage};
-use api::Request;
 use claim::{ChoiceIndex, TokenId};
 use host::event::{Progress, TokenLogprob};
 
