@@ -23,5 +23,5 @@ mod verdict;
 pub use case::{Case, ClientRecord, Ending, Known, Source};
 pub use opening::opens;
 pub use replay::{Progress, replay};
-pub use report::report;
+pub use report::{escaped, report};
 pub use verdict::{Difference, Extent, Kind, Obstacle, Part, Refutation, Verdict};

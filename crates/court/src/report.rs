@@ -207,7 +207,7 @@ fn excerpt(text: &str) -> String {
 }
 
 /// Control characters, and those that turn the direction of writing, as escapes: a terminal must not obey a text.
-fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         let turns = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

@@ -176,7 +176,7 @@ impl Asked {
                 let chunk: Chunk = serde_json::from_str(&event).context("the gateway's stream is not understood")?;
                 let new = heard.take(chunk)?;
                 if !context.output.is_json() {
-                    output::print(&new)?;
+                    output::print(&for_terminal(&new))?;
                 }
             }
         }
@@ -304,6 +304,15 @@ impl Answer {
     }
 }
 
+/// A model's text without what a terminal would obey; lines and columns stay.
+fn for_terminal(text: &str) -> String {
+    let pieces = text.split_inclusive(['\n', '\t']).map(|piece| {
+        let plain = piece.trim_end_matches(['\n', '\t']);
+        court::escaped(plain) + &piece[plain.len()..]
+    });
+    pieces.collect()
+}
+
 /// Carries the client's nonce, which binds the receipt to this very request.
 const NONCE_HEADER: &str = "x-candor-nonce";
 
@@ -343,4 +352,15 @@ struct Mention {
 #[derive(Deserialize)]
 struct Failure {
     message: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::for_terminal;
+
+    #[test]
+    fn a_terminal_obeys_no_text() {
+        assert_eq!(for_terminal("a\tb\n\n\u{1b}[2Jc\r\u{202e}\n"), "a\tb\n\n\\u{1b}[2Jc\\r\\u{202e}\n");
+        assert_eq!(for_terminal("\u{e9} \u{4e2d}"), "\u{e9} \u{4e2d}");
+    }
 }
