@@ -138,11 +138,20 @@ pub(crate) trait Format {
     /// `w` and `x` point at a whole block of this type, of N rows and T tokens.
     unsafe fn sums<L: Lanes, const T: usize>(l: L, w: BlockAt, x: TokensAt) -> [L::I; T];
 
-    /// `acc[t] = acc[t] + term` for the block and its sums.
+    /// `acc[t] = acc[t] + term` for the block and its sums; here as the types without a minimum have it.
     ///
     /// # Safety
     /// As for `sums`.
-    unsafe fn add<L: Lanes, const T: usize>(l: L, w: BlockAt, x: TokensAt, sums: &[L::I; T], acc: &mut [L::F; T]);
+    #[inline(always)]
+    unsafe fn add<L: Lanes, const T: usize>(l: L, w: BlockAt, x: TokensAt, sums: &[L::I; T], acc: &mut [L::F; T]) {
+        // SAFETY: the caller vouches for the block and the tokens.
+        unsafe {
+            let d = l.load_f16(w.scales);
+            for (t, acc) in acc.iter_mut().enumerate() {
+                *acc = plain_term(l, *acc, sums[t], d, x.scale(l, t));
+            }
+        }
+    }
 
     /// The bytes of part `part` of a block.
     ///
@@ -150,11 +159,16 @@ pub(crate) trait Format {
     /// `quants` points at a whole block, `part` is below `PARTS`.
     unsafe fn part<L: Lanes>(l: L, quants: *const u8, part: usize) -> [L::B; 8];
 
-    /// As `sums`, from the sums of the parts, `[PARTS][16 tokens][16 rows]`, of which the first T tokens are taken.
+    /// As `sums`, from the sums of the parts, `[PARTS][16 tokens][16 rows]`, of which the first T tokens are taken; here
+    /// those of the only part, as they are.
     ///
     /// # Safety
     /// As for `sums`; N is 16.
-    unsafe fn join<L: Lanes, const T: usize>(l: L, w: BlockAt, x: TokensAt, parts: *const i32) -> [L::I; T];
+    #[inline(always)]
+    unsafe fn join<L: Lanes, const T: usize>(l: L, _: BlockAt, _: TokensAt, parts: *const i32) -> [L::I; T] {
+        // SAFETY: the caller vouches for the sums.
+        unsafe { sums_at(l, parts) }
+    }
 }
 
 /// Sums of one part, as they are.
@@ -217,21 +231,9 @@ impl Format for Q8 {
     }
 
     #[inline(always)]
-    unsafe fn add<L: Lanes, const T: usize>(l: L, w: BlockAt, x: TokensAt, sums: &[L::I; T], acc: &mut [L::F; T]) {
-        // SAFETY: as above.
-        unsafe { add_plain(l, w, x, sums, acc) }
-    }
-
-    #[inline(always)]
     unsafe fn part<L: Lanes>(l: L, quants: *const u8, _: usize) -> [L::B; 8] {
         // SAFETY: as above.
         unsafe { eight!(g => l.load_bytes(quants.add(g * WORD))) }
-    }
-
-    #[inline(always)]
-    unsafe fn join<L: Lanes, const T: usize>(l: L, _: BlockAt, _: TokensAt, parts: *const i32) -> [L::I; T] {
-        // SAFETY: as above. The sums are at most 32 * 128 * 127.
-        unsafe { sums_at(l, parts) }
     }
 }
 
@@ -258,12 +260,6 @@ impl<const FIFTH: bool> Format for Offset<FIFTH> {
             add_dots::<L, FIFTH, T>(l, w, x, &mut s);
         }
         s
-    }
-
-    #[inline(always)]
-    unsafe fn add<L: Lanes, const T: usize>(l: L, w: BlockAt, x: TokensAt, sums: &[L::I; T], acc: &mut [L::F; T]) {
-        // SAFETY: as for `Q8`.
-        unsafe { add_plain(l, w, x, sums, acc) }
     }
 
     #[inline(always)]
@@ -317,24 +313,6 @@ impl<const FIFTH: bool> Format for Minimum<FIFTH> {
     unsafe fn part<L: Lanes>(l: L, quants: *const u8, _: usize) -> [L::B; 8] {
         // SAFETY: as for `Q8`.
         unsafe { unsigned32::<L, FIFTH>(l, quants) }
-    }
-
-    #[inline(always)]
-    unsafe fn join<L: Lanes, const T: usize>(l: L, _: BlockAt, _: TokensAt, parts: *const i32) -> [L::I; T] {
-        // SAFETY: as for `Q8`.
-        unsafe { sums_at(l, parts) }
-    }
-}
-
-/// The term of the types without a minimum.
-#[inline(always)]
-unsafe fn add_plain<L: Lanes, const T: usize>(l: L, w: BlockAt, x: TokensAt, sums: &[L::I; T], acc: &mut [L::F; T]) {
-    // SAFETY: the caller vouches for the block and the tokens.
-    unsafe {
-        let d = l.load_f16(w.scales);
-        for (t, acc) in acc.iter_mut().enumerate() {
-            *acc = plain_term(l, *acc, sums[t], d, x.scale(l, t));
-        }
     }
 }
 
@@ -508,12 +486,6 @@ impl Format for Super6 {
             Self::take_offset(l, w, x, &mut s);
         }
         s
-    }
-
-    #[inline(always)]
-    unsafe fn add<L: Lanes, const T: usize>(l: L, w: BlockAt, x: TokensAt, sums: &[L::I; T], acc: &mut [L::F; T]) {
-        // SAFETY: as for `Q8`.
-        unsafe { add_plain(l, w, x, sums, acc) }
     }
 
     /// A part has one sub-scale: 16 elements, and zeros for the other 16.

@@ -88,19 +88,25 @@ impl Product<'_> {
         for band in self.bands.clone() {
             let mut t = self.tokens.start;
             while t < self.tokens.end {
-                t += match self.tokens.end - t {
-                    8.. => self.tile::<L, Fmt, 8>(l, band, t),
-                    4.. => self.tile::<L, Fmt, 4>(l, band, t),
-                    2.. => self.tile::<L, Fmt, 2>(l, band, t),
-                    _ => self.tile::<L, Fmt, 1>(l, band, t),
-                };
+                t += self.next_tile::<L, Fmt>(l, band, t);
             }
+        }
+    }
+
+    /// One band and as many tokens from `first` as the largest tile has that they fill; returns how many.
+    #[inline(always)]
+    pub(super) fn next_tile<L: Lanes, Fmt: Format>(&self, l: L, band: usize, first: usize) -> usize {
+        match self.tokens.end - first {
+            8.. => self.tile::<L, Fmt, 8>(l, band, first),
+            4.. => self.tile::<L, Fmt, 4>(l, band, first),
+            2.. => self.tile::<L, Fmt, 2>(l, band, first),
+            _ => self.tile::<L, Fmt, 1>(l, band, first),
         }
     }
 
     /// One band and T tokens from `first`; returns T.
     #[inline(always)]
-    pub(super) fn tile<L: Lanes, Fmt: Format, const T: usize>(&self, l: L, band: usize, first: usize) -> usize {
+    fn tile<L: Lanes, Fmt: Format, const T: usize>(&self, l: L, band: usize, first: usize) -> usize {
         let layout = *self.w.layout();
         let bytes = self.w.band(band).as_ptr();
         let x = self.tokens_at(first, T);

@@ -39,12 +39,10 @@ impl Product<'_> {
             self.unpack::<L, Fmt>(l, band, &mut bytes);
             let mut t = self.tokens.start;
             while t < self.tokens.end {
-                t += match self.tokens.end - t {
-                    TILE_TOKENS.. => self.unit_tile::<L, Fmt>(l, unit, &bytes, band, t),
-                    8.. => self.tile::<L, Fmt, 8>(l, band, t),
-                    4.. => self.tile::<L, Fmt, 4>(l, band, t),
-                    2.. => self.tile::<L, Fmt, 2>(l, band, t),
-                    _ => self.tile::<L, Fmt, 1>(l, band, t),
+                t += if self.tokens.end - t >= TILE_TOKENS {
+                    self.unit_tile::<L, Fmt>(l, unit, &bytes, band, t)
+                } else {
+                    self.next_tile::<L, Fmt>(l, band, t)
                 };
             }
         }
@@ -85,21 +83,22 @@ impl Product<'_> {
         /// Parts of the finest type, `Q6_K`.
         const PARTS_MAX: usize = 16;
         const HALF: usize = TILE_TOKENS / 2;
+        const { assert!(Fmt::PARTS <= PARTS_MAX, "the sums of all parts have room") };
         let layout = *self.w.layout();
         let packed = self.w.band(band).as_ptr();
         let x = self.tokens_at(first, TILE_TOKENS);
         let mut sums = MaybeUninit::<[[Row; TILE_TOKENS]; PARTS_MAX]>::uninit();
         let sums: *mut i32 = sums.as_mut_ptr().cast();
-        let part_len = self.x.kind.block_len().min(32);
         let mut acc = [l.splat(0.0); TILE_TOKENS];
         for b in 0..layout.blocks {
-            // SAFETY: `b` is a block of the band, of its bytes and of the T tokens, whose buffers have the lengths of their
-            // shapes; there is room for the sums of the parts that any type has.
+            // SAFETY: `b` is a block of the band, of its bytes and of the 16 tokens, whose buffers have the lengths of their
+            // shapes; there is room for the sums of all parts.
             unsafe {
                 let x = x.block(b);
                 for part in 0..Fmt::PARTS {
                     let w = bytes.as_ptr().add((b * Fmt::PARTS + part) * PART_ROWS).cast();
-                    let a = x.quants.add(part * x.block_len / Fmt::PARTS / part_len * part_len);
+                    // A part of fewer elements, with zeros for the rest, takes the whole 32 that it lies in.
+                    let a = x.quants.add(part * x.block_len / Fmt::PARTS / 32 * 32);
                     unit.dot(Fmt::SIGNED, w, a, x.quants_stride, sums.add(part * TILE_TOKENS * BAND_ROWS));
                 }
                 let w = BlockAt::new(&layout, packed, b, 0);
