@@ -1,5 +1,8 @@
 //! A verdict as files, HTTP and the page carry it.
 
+use std::time::Duration;
+
+use claim::ReceiptId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -15,6 +18,14 @@ pub struct VerdictBody {
     pub report: String,
     /// How long the check took, in milliseconds.
     pub elapsed_ms: f64,
+}
+
+impl VerdictBody {
+    /// The body about a receipt, whose id stays empty where it could not be read.
+    pub fn new(receipt: Option<ReceiptId>, outcome: Outcome, report: String, elapsed: Duration) -> Self {
+        let receipt = receipt.map(|id| id.to_string()).unwrap_or_default();
+        Self { receipt, outcome, report, elapsed_ms: (elapsed.as_secs_f64() * 1e6).round() / 1e3 }
+    }
 }
 
 /// What was found.

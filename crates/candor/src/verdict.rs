@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use api::verdict_json::{Outcome, VerdictBody};
 use claim::ReceiptId;
-use gateway::Judgement;
+use court::Judgement;
 
 use crate::exit::Exit;
 use crate::output::{self, Colour, Output};
@@ -21,10 +21,8 @@ impl Finding {
 
     /// The court was not asked.
     pub(crate) fn cannot(id: Option<ReceiptId>, reason: String, elapsed: Duration) -> Self {
-        let receipt = id.map(|id| id.to_string()).unwrap_or_default();
         let report = format!("Cannot be checked: {reason}\n");
-        let elapsed_ms = (elapsed.as_secs_f64() * 1e6).round() / 1e3;
-        Self(VerdictBody { receipt, outcome: Outcome::Cannot { reason }, report, elapsed_ms })
+        Self(VerdictBody::new(id, Outcome::Cannot { reason }, report, elapsed))
     }
 
     /// How `verify` ends.

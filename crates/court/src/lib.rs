@@ -23,5 +23,5 @@ mod verdict;
 pub use case::{Case, ClientRecord, Ending, Known, Source};
 pub use opening::opens;
 pub use replay::{Progress, replay};
-pub use report::{escaped, report};
+pub use report::{Judgement, escaped, judge, report};
 pub use verdict::{Difference, Extent, Kind, Obstacle, Part, Refutation, Verdict};

@@ -3,7 +3,7 @@
 //! The bytes of a request have one meaning per receipt version. A program that reads them in another way must sign another
 //! version, which this one then does not know; so a difference here is never one of program versions.
 
-use api::Request;
+use api::{ApiError, JobSpec, Request};
 use claim::{ModelRoot, PromptToken, Sampling, SeedKind, SeedProof, prompt_root};
 use model::Model;
 
@@ -24,9 +24,7 @@ pub(crate) fn check(case: &Case<'_>, model: &Model, doubts: &mut Doubts) -> Chec
     let request: Request =
         api::parse(evidence.endpoint, &evidence.request).map_err(|error| unanswerable(error.to_string()))?;
     check_named_root(case, &request)?;
-    let mut jobs = request
-        .jobs(model.tokenizer(), model.template().ok(), model.config().context_length, receipt.started)
-        .map_err(|error| unanswerable(error.to_string()))?;
+    let mut jobs = jobs(&request, case, model).map_err(|error| unanswerable(error.to_string()))?;
     let index = receipt.choice.get() as usize;
     if index >= jobs.len() {
         return Err(refuted(Kind::Prompt, None, Difference::Choice { choices: jobs.len() }));
@@ -43,11 +41,14 @@ pub(crate) fn check(case: &Case<'_>, model: &Model, doubts: &mut Doubts) -> Chec
 
 /// The prompt that the request means for the judged choice, if it means any.
 pub(crate) fn prompt(case: &Case<'_>, model: &Model) -> Option<Vec<PromptToken>> {
-    let (receipt, evidence) = (&case.signed.receipt, case.evidence);
-    let request = api::parse(evidence.endpoint, &evidence.request).ok()?;
-    let (template, context) = (model.template().ok(), model.config().context_length);
-    let jobs = request.jobs(model.tokenizer(), template, context, receipt.started).ok()?;
-    jobs.into_iter().nth(receipt.choice.get() as usize).map(|job| job.prompt)
+    let request = api::parse(case.evidence.endpoint, &case.evidence.request).ok()?;
+    let jobs = jobs(&request, case, model).ok()?;
+    jobs.into_iter().nth(case.signed.receipt.choice.get() as usize).map(|job| job.prompt)
+}
+
+/// What the request asks the model for at the time that the receipt names.
+fn jobs(request: &Request, case: &Case<'_>, model: &Model) -> Result<Vec<JobSpec>, ApiError> {
+    request.jobs(model.tokenizer(), model.template().ok(), model.config().context_length, case.signed.receipt.started)
 }
 
 /// A request may name its model by the root, and then needs nobody to say what the name stands for.

@@ -5,12 +5,14 @@ mod tests;
 
 use std::fmt::Write as _;
 
+use arith::Machine;
 use claim::{Evidence, Finish, Origin, PromptToken, SeedKind, TokenId};
 use model::Model;
 
 use crate::case::Case;
 use crate::meaning;
 use crate::opening::opens;
+use crate::replay::{Progress, replay};
 use crate::verdict::{Difference, Extent, Kind, Part, Refutation, Verdict};
 
 /// Characters of a prompt segment that are shown; the middle of a longer one is left out.
@@ -21,6 +23,21 @@ const ANSWER_CHARS_MAX: usize = 4000;
 const CONTEXT_TOKENS: usize = 8;
 /// Columns of the labels.
 const LABEL_COLUMNS: usize = 10;
+
+/// What the court says about a case.
+#[derive(Debug, Clone)]
+pub struct Judgement {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The [`report`] on it.
+    pub report: String,
+}
+
+/// [`replay`], and the [`report`] on its verdict.
+pub fn judge(case: &Case<'_>, model: &Model, machine: &Machine, progress: &mut Progress<'_>) -> Judgement {
+    let verdict = replay(case, model, machine, progress);
+    Judgement { report: report(case, &verdict, model), verdict }
+}
 
 /// The verdict in words, line by line, with what it is about and what it rests on.
 ///

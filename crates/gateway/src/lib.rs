@@ -20,5 +20,5 @@ mod wire;
 pub use connections::serve;
 pub use openapi::document;
 pub use routes::{Gateway, router};
-pub use serve::{Judgement, Serve};
+pub use serve::Serve;
 pub use verdict::body as verdict_body;

@@ -3,7 +3,7 @@
 use api::ApiError;
 use bytes::Bytes;
 use claim::{Address, Endpoint, Nonce};
-use court::{Case, Verdict};
+use court::{Case, Judgement};
 use host::Host;
 use host::event::{Answer, ServedModel};
 
@@ -29,15 +29,6 @@ pub trait Serve: Send + Sync + 'static {
     fn verify(&self, case: &Case<'_>) -> Judgement;
 }
 
-/// What the court says about a case.
-#[derive(Debug, Clone)]
-pub struct Judgement {
-    /// The verdict.
-    pub verdict: Verdict,
-    /// The court's report on it.
-    pub report: String,
-}
-
 impl Serve for Host {
     fn models(&self) -> Vec<ServedModel> {
         vec![self.served().clone()]
@@ -54,7 +45,6 @@ impl Serve for Host {
     }
 
     fn verify(&self, case: &Case<'_>) -> Judgement {
-        let verdict = court::replay(case, self.model(), self.machine(), &mut |_, _| {});
-        Judgement { report: court::report(case, &verdict, self.model()), verdict }
+        court::judge(case, self.model(), self.machine(), &mut |_, _| {})
     }
 }

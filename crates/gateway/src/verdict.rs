@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use api::verdict_json::{Outcome, VerdictBody};
 use claim::ReceiptId;
-use court::Verdict;
-
-use crate::Judgement;
+use court::{Judgement, Verdict};
 
 /// The wire form of a judgement.
 pub fn body(receipt: ReceiptId, judgement: Judgement, elapsed: Duration) -> VerdictBody {
@@ -25,6 +23,5 @@ pub fn body(receipt: ReceiptId, judgement: Judgement, elapsed: Duration) -> Verd
         },
         Verdict::Cannot(obstacle) => Outcome::Cannot { reason: obstacle.to_string() },
     };
-    let elapsed_ms = (elapsed.as_secs_f64() * 1e6).round() / 1e3;
-    VerdictBody { receipt: receipt.to_string(), outcome, report, elapsed_ms }
+    VerdictBody::new(Some(receipt), outcome, report, elapsed)
 }

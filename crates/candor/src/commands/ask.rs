@@ -124,7 +124,8 @@ struct Heard {
 struct SignedPart {
     receipt: SignedReceipt,
     seed_proof: SeedProof,
-    text: String,
+    /// How much of the text it is for.
+    text_bytes: usize,
 }
 
 /// What came back.
@@ -189,7 +190,7 @@ impl Asked {
         let signed = heard
             .signed
             .filter(|signed| signed.receipt.verify().is_ok() && signed.receipt.receipt.request_hash == request);
-        let (Some(path), Some(SignedPart { receipt, seed_proof, text })) = (path, signed) else { return error };
+        let (Some(path), Some(SignedPart { receipt, seed_proof, text_bytes })) = (path, signed) else { return error };
         let choice = receipt.receipt.choice;
         let evidence = Evidence {
             endpoint: Endpoint::Chat,
@@ -202,7 +203,7 @@ impl Asked {
             states: Vec::new(),
             output: heard.tokens,
             seed_proof,
-            text,
+            text: heard.text[..text_bytes].to_owned(),
         };
         let record = ClientRecord { request, choice, text: heard.text, ending: Ending::BrokenOff };
         match write_receipt(path, &receipt_json::write_kept(&receipt, Some(&evidence), &record)) {
@@ -258,7 +259,7 @@ impl Heard {
             let (receipt, seed_proof) = progress.read().context("the gateway's stream is not understood")?;
             self.tokens.extend(progress.output.iter().copied().map(TokenId::new));
             // It is for the text before the one that it comes with.
-            self.signed = Some(SignedPart { receipt, seed_proof, text: self.text.clone() });
+            self.signed = Some(SignedPart { receipt, seed_proof, text_bytes: self.text.len() });
         }
         let new: String = chunk.choices.into_iter().filter_map(|choice| choice.delta.content).collect();
         if !new.is_empty() {

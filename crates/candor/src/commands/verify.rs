@@ -12,8 +12,7 @@ use anyhow::Context as _;
 use api::receipt_json::{self, DOCUMENT_BYTES_MAX, Document};
 use claim::{Digest, Evidence, ModelRoot, ReceiptId, SignedReceipt};
 use clap::Args;
-use court::{Case, ClientRecord, Known, Verdict};
-use gateway::Judgement;
+use court::{Case, ClientRecord, Judgement, Known};
 use host::catalogue::Entry;
 use host::fetch::Fetcher;
 use model::Model;
@@ -131,9 +130,7 @@ fn judge(context: &Context<'_>, options: &VerifyOptions, command: &Verify) -> an
         known: Known { model_root, client, ..Known::default() },
         window: command.window.map(|window| (window.start, window.end)),
     };
-    let verdict = bench.replay(&case, &model);
-    let report = court::report(&case, &verdict, &model);
-    Ok(Judged::Verdict { id, judgement: Judgement { verdict, report } })
+    Ok(Judged::Verdict { id, judgement: bench.judge(&case, &model) })
 }
 
 /// What `candor ask` kept beside the receipt.
@@ -223,16 +220,16 @@ impl Bench<'_> {
         Ok(host::load_model(path, &self.machine)?)
     }
 
-    fn replay(&self, case: &Case<'_>, model: &Model) -> Verdict {
+    fn judge(&self, case: &Case<'_>, model: &Model) -> Judgement {
         let mut bar = None;
-        let verdict = court::replay(case, model, &self.machine, &mut |done, total| {
+        let judgement = court::judge(case, model, &self.machine, &mut |done, total| {
             let bar = bar.get_or_insert_with(|| Bar::counted(self.context.output, "replaying tokens", total as u64));
             bar.at(done as u64);
         });
         if let Some(bar) = bar {
             bar.end();
         }
-        verdict
+        judgement
     }
 }
 

@@ -7,8 +7,8 @@ use api::response::chat::{
 };
 use api::response::{Candor, Usage};
 use api::tool_calls::{Piece, ToolMode, ToolStream, split};
-use claim::{ChoiceIndex, TokenId};
-use host::event::{Progress, TokenLogprob};
+use claim::ChoiceIndex;
+use host::event::TokenLogprob;
 
 use super::stream::{self, Draft, Frames};
 use super::whole::{Said, json};
@@ -132,24 +132,16 @@ impl Frames for ChatFrames {
 
     fn echo(&mut self, _: ChoiceIndex, _: &str, _: Vec<TokenLogprob>, _: &mut Vec<u8>) {}
 
-    fn token(
-        &mut self,
-        choice: ChoiceIndex,
-        token: TokenId,
-        text: &str,
-        logprob: Option<TokenLogprob>,
-        out: &mut Vec<u8>,
-    ) {
+    fn token(&mut self, choice: ChoiceIndex, text: &str, logprob: Option<TokenLogprob>, out: &mut Vec<u8>) {
         let index = choice.get();
         let place = &mut self.choices[index as usize];
-        place.draft.push(token);
         place.logprobs.extend(logprob.map(logprobs::chat));
         let pieces = place.tools.as_mut().map(|tools| tools.push(text)).unwrap_or_default();
         self.pieces(index, pieces, out);
     }
 
-    fn progress(&mut self, progress: &Progress) {
-        self.choices[progress.choice.get() as usize].draft.sign(progress);
+    fn draft(&mut self, choice: ChoiceIndex) -> &mut Draft {
+        &mut self.choices[choice.get() as usize].draft
     }
 
     fn tail(&mut self, choice: ChoiceIndex, tail: &str, out: &mut Vec<u8>) {

@@ -175,8 +175,8 @@ impl Open {
     }
 
     /// Parts a complete choice into what is told of it and what is stored.
-    pub(crate) fn take(&self, done: Done) -> Result<(Ended, String, StoredReceipt), ApiError> {
-        let (ended, tail) = (Ended::of(&done), done.tail.clone());
+    pub(crate) fn take(&self, mut done: Done) -> Result<(Ended, String, StoredReceipt), ApiError> {
+        let (ended, tail) = (Ended::of(&done), std::mem::take(&mut done.tail));
         Ok((ended, tail, self.asked.take(done)?))
     }
 

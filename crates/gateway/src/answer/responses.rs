@@ -7,8 +7,8 @@ use api::response::responses::{
 };
 use api::tool_calls::{Piece, ToolMode, ToolStream};
 use api::{ApiError, Request};
-use claim::{ChoiceIndex, TokenId};
-use host::event::{Progress, TokenLogprob};
+use claim::ChoiceIndex;
+use host::event::TokenLogprob;
 use model::template::ToolCall;
 
 use super::stream::{Draft, Frames};
@@ -183,15 +183,14 @@ impl Frames for ResponseFrames {
 
     fn echo(&mut self, _: ChoiceIndex, _: &str, _: Vec<TokenLogprob>, _: &mut Vec<u8>) {}
 
-    fn token(&mut self, _: ChoiceIndex, token: TokenId, text: &str, logprob: Option<TokenLogprob>, out: &mut Vec<u8>) {
-        self.draft.push(token);
+    fn token(&mut self, _: ChoiceIndex, text: &str, logprob: Option<TokenLogprob>, out: &mut Vec<u8>) {
         self.logprobs.extend(logprob.map(logprobs::chat));
         let pieces = self.tools.as_mut().map(|tools| tools.push(text)).unwrap_or_default();
         self.pieces(pieces, out);
     }
 
-    fn progress(&mut self, progress: &Progress) {
-        self.draft.sign(progress);
+    fn draft(&mut self, _: ChoiceIndex) -> &mut Draft {
+        &mut self.draft
     }
 
     fn tail(&mut self, _: ChoiceIndex, tail: &str, out: &mut Vec<u8>) {

@@ -32,17 +32,10 @@ pub(crate) trait Frames: Send {
     fn begin(&mut self, out: &mut Vec<u8>);
     /// The prompt is repeated.
     fn echo(&mut self, choice: ChoiceIndex, text: &str, logprobs: Vec<TokenLogprob>, out: &mut Vec<u8>);
-    /// A token was drawn. Its text may be empty.
-    fn token(
-        &mut self,
-        choice: ChoiceIndex,
-        token: TokenId,
-        text: &str,
-        logprob: Option<TokenLogprob>,
-        out: &mut Vec<u8>,
-    );
-    /// The host signed for a choice so far. It is sent with the choice's next text.
-    fn progress(&mut self, progress: &Progress);
+    /// Text was said; it may be empty.
+    fn token(&mut self, choice: ChoiceIndex, text: &str, logprob: Option<TokenLogprob>, out: &mut Vec<u8>);
+    /// What is signed of a choice and waits to be sent with the choice's next text.
+    fn draft(&mut self, choice: ChoiceIndex) -> &mut Draft;
     /// A choice says no more after `tail`; its receipt is not stored yet.
     fn tail(&mut self, choice: ChoiceIndex, tail: &str, out: &mut Vec<u8>);
     /// The receipt of the last of `ended` is stored; `is_last` when all choices have ended.
@@ -150,9 +143,12 @@ impl Turn {
             }
             HostEvent::Token { choice, token, text, logprob } if self.knows(choice) => {
                 open.token();
-                frames.token(choice, token, &text, logprob.map(|logprob| *logprob), &mut self.out);
+                frames.draft(choice).push(token);
+                frames.token(choice, &text, logprob.map(|logprob| *logprob), &mut self.out);
             }
-            HostEvent::Progress(progress) if self.knows(progress.choice) => frames.progress(&progress),
+            HostEvent::Progress(progress) if self.knows(progress.choice) => {
+                frames.draft(progress.choice).sign(*progress);
+            }
             HostEvent::Done(done) if self.knows(done.choice) => match open.take(*done) {
                 Ok((ended, tail, receipt)) => {
                     frames.tail(ended.choice, &tail, &mut self.out);
@@ -206,13 +202,13 @@ pub(crate) struct Draft {
 
 impl Draft {
     /// A token was drawn.
-    pub(crate) fn push(&mut self, token: TokenId) {
+    fn push(&mut self, token: TokenId) {
         self.tokens.push(token);
     }
 
     /// The host signed for all tokens that were pushed. A progress that was not sent yet is superseded.
-    pub(crate) fn sign(&mut self, progress: &Progress) {
-        self.signed = Some((progress.clone(), self.tokens.len()));
+    fn sign(&mut self, progress: Progress) {
+        self.signed = Some((progress, self.tokens.len()));
     }
 
     /// What goes out with the next text: it is for the text before that.

@@ -3,8 +3,8 @@
 use api::Request;
 use api::response::completion::{TextChoice, TextCompletion, TextLogprobs};
 use api::response::{Candor, Usage};
-use claim::{ChoiceIndex, TokenId};
-use host::event::{Progress, TokenLogprob};
+use claim::ChoiceIndex;
+use host::event::TokenLogprob;
 
 use super::logprobs::TextGatherer;
 use super::stream::{self, Draft, Frames};
@@ -111,15 +111,7 @@ impl Frames for TextFrames {
         self.text(choice.get(), text, out);
     }
 
-    fn token(
-        &mut self,
-        choice: ChoiceIndex,
-        token: TokenId,
-        text: &str,
-        logprob: Option<TokenLogprob>,
-        out: &mut Vec<u8>,
-    ) {
-        self.choices[choice.get() as usize].draft.push(token);
+    fn token(&mut self, choice: ChoiceIndex, text: &str, logprob: Option<TokenLogprob>, out: &mut Vec<u8>) {
         self.gather(choice.get(), logprob);
         // Log probabilities of text that is held back travel with that text.
         if !text.is_empty() {
@@ -127,8 +119,8 @@ impl Frames for TextFrames {
         }
     }
 
-    fn progress(&mut self, progress: &Progress) {
-        self.choices[progress.choice.get() as usize].draft.sign(progress);
+    fn draft(&mut self, choice: ChoiceIndex) -> &mut Draft {
+        &mut self.choices[choice.get() as usize].draft
     }
 
     fn tail(&mut self, choice: ChoiceIndex, tail: &str, out: &mut Vec<u8>) {
