@@ -1,7 +1,6 @@
-//! Connections: how many there may be, and how long one may take to say what it wants.
+//! Connections: how many there may be, and how long one may take to say what it wants and to take what it gets.
 
 use std::future::Future;
-use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +13,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
 
 /// Most connections at once; further ones wait to be accepted. It leaves room below the 1,024 files that many systems
 /// let a process open.
@@ -22,19 +22,16 @@ const CONNECTIONS_MAX: usize = 512;
 /// How long the head of a request may take to arrive, and how long a connection may be idle between requests.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(30);
 
+/// How long a client may take nothing of what is sent to it. Its answer waits for it meanwhile, and so does a sequence of
+/// the host's batch.
+const UNREAD_TIME_MAX: Duration = Duration::from_mins(1);
+
 /// Most bytes that a connection holds of what it has received and not handed on: also the longest head of a request.
 const RECEIVED_BYTES_MAX: usize = 64 << 10;
 
-/// Answers connections until `shutdown` completes, then finishes the ones that are open.
-///
-/// # Errors
-///
-/// None at this time: what goes wrong while accepting passes, or is one connection's problem.
-pub async fn serve(
-    mut listener: TcpListener,
-    router: Router,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
+/// Answers connections until `shutdown` completes, then finishes the ones that are open. What goes wrong while accepting
+/// passes, or is one connection's problem.
+pub async fn serve(mut listener: TcpListener, router: Router, shutdown: impl Future<Output = ()> + Send + 'static) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let open = GracefulShutdown::new();
     let mut shutdown = pin!(shutdown);
@@ -53,7 +50,10 @@ pub async fn serve(
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "gateway.nodelay_failed");
         }
-        let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(UNREAD_TIME_MAX));
+        let stream = TokioIo::new(Box::pin(stream));
+        let connection = http.serve_connection(stream, TowerToHyperService::new(router.clone()));
         let connection = open.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -65,5 +65,4 @@ pub async fn serve(
     // Nobody is accepted while the last answers end.
     drop(listener);
     open.shutdown().await;
-    Ok(())
 }

@@ -107,7 +107,7 @@ async fn serve(context: &Context<'_>, options: &UpOptions, machine: Machine) -> 
         }
     };
     tokio::select! {
-        ended = gateway::serve(listener, router, shutdown) => ended.context("the gateway stopped")?,
+        () = gateway::serve(listener, router, shutdown) => (),
         () = grace => output::note("stopped with answers unfinished"),
     }
     Ok(())

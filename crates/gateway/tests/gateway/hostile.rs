@@ -245,7 +245,7 @@ async fn listening(
     let router = router(Gateway { host: Arc::new(host), store });
     let task = tokio::spawn(async move {
         let _folder = folder;
-        serve(listener, router, async { _ = stopped.await }).await.unwrap();
+        serve(listener, router, async { _ = stopped.await }).await;
     });
     (address, stop, task)
 }
@@ -272,6 +272,21 @@ async fn clients_that_vanish_cancel_their_answers() {
         gone.notified().await;
     }
     assert_eq!(hung_up.load(Ordering::SeqCst), 2);
+    stop.send(()).unwrap();
+    task.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_nothing_is_given_a_minute() {
+    let host = Babbler::default();
+    let (begun, gone) = (Arc::clone(&host.begun), Arc::clone(&host.gone));
+    let (address, stop, task) = listening(host).await;
+    let mut deaf = TcpStream::connect(address).await.unwrap();
+    deaf.write_all(request(CHAT, &chat(true)).as_bytes()).await.unwrap();
+    begun.notified().await;
+    let started = Instant::now();
+    gone.notified().await;
+    assert!(started.elapsed() <= Duration::from_secs(61), "{:?}", started.elapsed());
     stop.send(()).unwrap();
     task.await.unwrap();
 }
