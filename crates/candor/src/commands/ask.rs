@@ -24,6 +24,12 @@ const QUESTION_BYTES_MAX: u64 = 8 << 20;
 /// Bounds the list of models.
 const MODELS_BYTES_MAX: usize = 1 << 20;
 
+/// The interface's own default is 1, at which a small model rambles until its context is full.
+const TEMPERATURE: f32 = 0.7;
+
+/// A page of text. Without a limit, an answer that never comes to its end takes minutes.
+const MAX_TOKENS: u32 = 512;
+
 /// One question.
 #[derive(Debug, Args)]
 #[command(
@@ -50,13 +56,13 @@ pub(crate) struct AskOptions {
     /// Which of the gateway's models to ask; the first by default
     #[arg(long, value_name = "NAME")]
     pub(crate) model: Option<String>,
-    /// How freely tokens are drawn; 0 always takes the likeliest
+    /// How freely tokens are drawn, 0.7 by default; 0 always takes the likeliest
     #[arg(long, value_name = "T")]
     pub(crate) temperature: Option<f32>,
     /// Seed of the draw, so that any host gives the same text
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
-    /// Most tokens of the answer
+    /// Most tokens of the answer, 512 by default
     #[arg(long, value_name = "N")]
     pub(crate) max_tokens: Option<u32>,
     /// Instructions that go before the question
@@ -149,12 +155,9 @@ impl Asked {
         body.insert("model".into(), model.into());
         body.insert("messages".into(), messages.into());
         body.insert("stream".into(), true.into());
-        let optional = [
-            ("temperature", options.temperature.map(Value::from)),
-            ("seed", options.seed.map(Value::from)),
-            ("max_tokens", options.max_tokens.map(Value::from)),
-        ];
-        body.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+        body.insert("temperature".into(), options.temperature.unwrap_or(TEMPERATURE).into());
+        body.insert("max_tokens".into(), options.max_tokens.unwrap_or(MAX_TOKENS).into());
+        body.extend(options.seed.map(|seed| ("seed".to_owned(), seed.into())));
         let mut nonce = [0; 32];
         getrandom::fill(&mut nonce).map_err(|error| anyhow::anyhow!("the system gives no random bytes: {error}"))?;
         Ok(Self { body: serde_json::to_vec(&body)?, nonce: Nonce::new(Digest::new(nonce)) })
@@ -300,7 +303,8 @@ impl Answer {
                 "text": text, "receipt": receipt.to_string(), "finish": finish, "tokens": tokens, "tokens_per_s": tokens_per_s,
             }));
         }
-        let line = format!("receipt {receipt}  {tokens} tokens  {tokens_per_s:.1} tokens/s");
+        let cut = if finish == "length" { ", cut there (--max-tokens)" } else { "" };
+        let line = format!("receipt {receipt}  {tokens} tokens{cut}  {tokens_per_s:.1} tokens/s");
         output::line(&format!("\n\n{}", context.output.paint(Colour::Faint, &line)))
     }
 }
