@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use arith::{Isa, Machine, Pool, WeightType};
-use claim::{KvType, StateHash, TokenId};
+use claim::{KvType, StateChain, StateHash, TokenId, state_hash};
 use model::{KvCache, Logits, Model, Span, Workspace};
 use specimen::Specimen;
 
@@ -28,6 +28,15 @@ fn prompt(model: &Model, length: usize, seed: u32) -> Vec<TokenId> {
 struct Trace {
     states: Vec<StateHash>,
     logits: Vec<u32>,
+}
+
+impl Trace {
+    /// One hash of all of it, to compare runs on machines that never meet.
+    fn hash(&self) -> String {
+        let logits: Vec<f32> = self.logits.iter().map(|&bits| f32::from_bits(bits)).collect();
+        let all: StateChain = self.states.iter().copied().chain([state_hash(&logits)]).collect();
+        all.root().to_string()
+    }
 }
 
 /// Feeds `tokens` in steps of the given sizes, the last size repeated.
@@ -54,10 +63,10 @@ fn continue_run(
     (Trace { states: cache.states().to_vec(), logits }, cache)
 }
 
-/// The matrix over one model.
-fn check_all(name: &str, model: &Model, length: usize) {
+/// The matrix over one model; returns the hash of its one trace with keys and values in F16, then in F32.
+fn check_all(name: &str, model: &Model, length: usize) -> [String; 2] {
     let tokens = prompt(model, length, 7);
-    for kv in [KvType::F16, KvType::F32] {
+    [KvType::F16, KvType::F32].map(|kv| {
         let reference = run(model, &machine(Isa::detect(), 1), &tokens, &[length], kv);
         assert_eq!(reference.states.len(), length);
         for isa in Isa::available() {
@@ -73,7 +82,8 @@ fn check_all(name: &str, model: &Model, length: usize) {
         }
         check_company(name, model, &tokens, kv, &reference);
         check_warm(name, model, &tokens, kv, &reference);
-    }
+        reference.hash()
+    })
 }
 
 /// The same sequence in steps that it shares with others of other lengths.
@@ -140,24 +150,55 @@ fn sequences_longer_than_an_attention_chunk_give_the_same_bits() {
     check_all("llama, three chunks", &load(&specimen.to_gguf()), 600);
 }
 
-/// The real models in reach, with a prompt length that keeps the portable code quick.
-fn real_models() -> Vec<(PathBuf, usize)> {
+/// A real model in reach.
+struct Real {
+    path: PathBuf,
+    /// Tokens of its prompt; few where the portable code is slow.
+    length: usize,
+    /// What [`check_all`] returned on x86-64 with AMX, AVX-512 and AVX2, and on aarch64 with NEON. Any other machine must
+    /// print the same.
+    hashes: [&'static str; 2],
+}
+
+fn real_models() -> [Real; 3] {
     let shared = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/models"));
     let home = std::env::home_dir().unwrap_or_default();
-    vec![
-        (shared.join("stories260K.F32.gguf"), 300),
-        (shared.join("minimind2-small.Q8_0.gguf"), 24),
-        (home.join(".cache/candor/models/smollm2-135m-instruct-q4_1.gguf"), 12),
+    [
+        Real {
+            path: shared.join("stories260K.F32.gguf"),
+            length: 300,
+            hashes: [
+                "0x825109375b11fa164ab5fe3a8db610f80fab3a308fae7b00fe29c19f9abf188b",
+                "0xd099424898267ad089dc640b314c47dcbfb9671e3dd10eac5e8f119fc2c4277e",
+            ],
+        },
+        Real {
+            path: shared.join("minimind2-small.Q8_0.gguf"),
+            length: 24,
+            hashes: [
+                "0x1a3b226475fdb7edccf496e81e2f3809d7f6565cfb182de2052632d48f169ebb",
+                "0x064a8719b28bba634001f6d50adaaf9d43a0bd44a57772979487b7f8d90ba17d",
+            ],
+        },
+        Real {
+            path: home.join(".cache/candor/models/smollm2-135m-instruct-q4_1.gguf"),
+            length: 12,
+            hashes: [
+                "0x808bbd7b10d7a7deb1bfd72f83bb38ed8469a342dc607d5d1499690cfb5214c4",
+                "0xb024ac8d205aa1ff4276411d0e79549768a55ac2e362572152039c654d82e48c",
+            ],
+        },
     ]
 }
 
 #[test]
 fn real_weights_give_the_same_bits_everywhere() {
-    for (path, length) in real_models() {
+    for Real { path, length, hashes } in real_models() {
         let Ok(file) = std::fs::read(&path) else {
             println!("skipped: no {}", path.display());
             continue;
         };
-        check_all(&path.display().to_string(), &load(&file), length);
+        let name = path.display().to_string();
+        assert_eq!(check_all(&name, &load(&file), length), hashes, "{name}");
     }
 }
