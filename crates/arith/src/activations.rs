@@ -63,6 +63,16 @@ impl Activations {
         self.cols
     }
 
+    /// The quantised activations, `[T][C]`; none where the kind is [`ActivationKind::F32`].
+    pub fn quants(&self) -> &[i8] {
+        &self.quants
+    }
+
+    /// The scales of the blocks, `[T][C / block]`; none where the kind is [`ActivationKind::F32`].
+    pub fn scales(&self) -> &[f32] {
+        &self.scales
+    }
+
     /// Sets the shape and the lengths of the buffers that the kind uses.
     pub(crate) fn reshape(&mut self, kind: ActivationKind, tokens: usize, cols: usize) {
         self.kind = kind;

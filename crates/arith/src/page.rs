@@ -114,6 +114,14 @@ impl KvFormat {
         }
     }
 
+    /// A number as it is read back after having been stored.
+    pub fn stored(self, x: f32) -> f32 {
+        match self {
+            Self::F16 => f16::from_f32(x).to_f32(),
+            Self::F32 => x,
+        }
+    }
+
     /// Whether a number is finite once it is stored.
     fn fits(self, x: f32) -> bool {
         match self {

@@ -38,6 +38,8 @@ domains! {
     SEED_ALPHA = "candor/1/seed/alpha";
     /// The seed drawn by the host's verifiable random function.
     SEED_DRAWN = "candor/1/seed/drawn";
+    /// The random bits of one draw: [`Seed::draw_bits`](crate::Seed::draw_bits).
+    DRAW = "candor/1/draw";
     /// The chain over output tokens: [`OutputChain`](crate::OutputChain).
     OUTPUT_CHAIN = "candor/1/output";
     /// The final hidden state of one position: [`state_hash`](crate::state_hash).

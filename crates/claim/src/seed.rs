@@ -10,7 +10,7 @@ use crate::coded::coded;
 use crate::domain;
 use crate::encoding::HashEncoder;
 use crate::vrf::{self, VrfError, VrfOutput, VrfProof};
-use crate::{ChoiceIndex, Digest, HostKey, HostPublicKey, Nonce, RequestHash, Seed};
+use crate::{ChoiceIndex, Digest, HostKey, HostPublicKey, Nonce, Position, RequestHash, Seed};
 
 coded! {
     /// Where a seed came from.
@@ -42,6 +42,18 @@ pub enum SeedError {
     /// The host's proof does not hold.
     #[error("the seed's proof does not hold: {0}")]
     Proof(#[from] VrfError),
+}
+
+impl Seed {
+    /// The 64 random bits of the draw at one position: the first 8 bytes, little-endian, of `H("candor/1/draw", seed,
+    /// u32 position)`. SHA-256, because a contract may have to draw again.
+    pub fn draw_bits(self, position: Position) -> u64 {
+        let mut encoder = HashEncoder::new(domain::DRAW);
+        encoder.digest(self.get());
+        encoder.u32(position.get());
+        let [a, b, c, d, e, f, g, h, ..] = *encoder.finish().as_bytes();
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
 }
 
 impl SeedProof {

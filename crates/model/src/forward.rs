@@ -9,6 +9,7 @@ use claim::{StateHash, TokenId};
 use crate::config::{Config, Gate};
 use crate::kv::KvCache;
 use crate::rotary::RotaryTable;
+use crate::tap::{Stage, Tap};
 use crate::weights::{Layer, Projection, Weights};
 
 /// Which rows of a span need logits.
@@ -145,6 +146,9 @@ pub(crate) struct Pass<'a> {
     pub(crate) machine: &'a Machine,
 }
 
+/// Hears the vectors of one layer.
+type Hear<'a> = &'a mut dyn FnMut(Stage, &[f32]);
+
 /// Where a row stands: its span and its absolute position.
 #[derive(Clone, Copy)]
 struct Row {
@@ -159,18 +163,22 @@ impl Pass<'_> {
         &self,
         work: &'w mut Workspace,
         spans: &mut [Span<'_>],
+        tap: &mut dyn Tap,
     ) -> Result<&'w mut [f32], ForwardError> {
         let rows = self.rows(spans)?;
         for span in spans.iter_mut() {
             span.cache.reserve(span.tokens);
         }
         self.embed(work, spans, rows.len());
+        tap.hear(0, Stage::Embedding, &work.stream);
         for (index, layer) in self.weights.layers.iter().enumerate() {
-            self.attend(index, layer, work, spans, &rows)
-                .and_then(|()| self.feed_forward(layer, work))
+            let hear = &mut |stage, values: &[f32]| tap.hear(index, stage, values);
+            self.attend(index, layer, work, spans, &rows, hear)
+                .and_then(|()| self.feed_forward(layer, work, hear))
                 .map_err(|fault| locate(fault, index, &rows))?;
         }
-        self.finish(work, spans, &rows).map_err(|fault| locate(fault, self.config.layers, &rows))?;
+        let hear = &mut |stage, values: &[f32]| tap.hear(self.config.layers, stage, values);
+        self.finish(work, spans, &rows, hear).map_err(|fault| locate(fault, self.config.layers, &rows))?;
         let mut first = 0;
         for span in spans.iter_mut() {
             span.cache.commit(&work.states[first..first + span.tokens.len()]);
@@ -216,27 +224,43 @@ impl Pass<'_> {
         work: &mut Workspace,
         spans: &mut [Span<'_>],
         rows: &[Row],
+        hear: Hear<'_>,
     ) -> Result<(), RowFault> {
         let (config, machine) = (self.config, self.machine);
         let head_dim = config.head_dim;
         self.norm(&work.stream, &layer.attention_norm, &mut work.normed)?;
+        hear(Stage::AttentionNorm, &work.normed);
         let maps = [&layer.query, &layer.key, &layer.value];
         work.quantised.prepare(machine, &work.normed, config.width, &maps.map(|map| &map.matrix))?;
-        self.project(&work.quantised, &layer.query, rows.len(), &mut work.queries);
-        self.project(&work.quantised, &layer.key, rows.len(), &mut work.keys);
-        self.project(&work.quantised, &layer.value, rows.len(), &mut work.values);
-        for (norm, heads) in [(&layer.query_norm, &mut work.queries), (&layer.key_norm, &mut work.keys)] {
+        for (map, out, stage, biased) in [
+            (&layer.query, &mut work.queries, Stage::Query, Stage::QueryBias),
+            (&layer.key, &mut work.keys, Stage::Key, Stage::KeyBias),
+            (&layer.value, &mut work.values, Stage::Value, Stage::ValueBias),
+        ] {
+            self.project(&work.quantised, map, rows.len(), out);
+            hear(stage, out);
+            if self.add_bias(map, out) {
+                hear(biased, out);
+            }
+        }
+        for (norm, heads, stage) in [
+            (&layer.query_norm, &mut work.queries, Stage::QueryNorm),
+            (&layer.key_norm, &mut work.keys, Stage::KeyNorm),
+        ] {
             if let Some(gain) = norm {
                 work.normed.clear();
                 work.normed.extend_from_slice(heads);
                 let width = heads.len() / rows.len();
                 machine.rms_norm(&work.normed, gain, config.norm_epsilon, heads).map_err(in_rows(width))?;
+                hear(stage, heads);
             }
         }
         let rotary = self.rotary_local.filter(|_| config.is_local(index)).unwrap_or(self.rotary);
         let turns: Vec<&[f32]> = rows.iter().map(|row| rotary.row(row.position)).collect();
         machine.rope(&mut work.queries, config.heads, head_dim, &turns, config.rotary_style);
         machine.rope(&mut work.keys, config.kv_heads, head_dim, &turns, config.rotary_style);
+        hear(Stage::QueryTurned, &work.queries);
+        hear(Stage::KeyTurned, &work.keys);
         self.remember(index, work, spans)?;
 
         let pages: Vec<Vec<&KvPage>> = spans.iter().map(|span| span.cache.layer(index)).collect();
@@ -247,10 +271,15 @@ impl Pass<'_> {
             .collect();
         work.mixed.resize(work.queries.len(), 0.0);
         machine.attention(&config.attention(index), &queries, &mut work.mixed).map_err(in_rows(config.heads))?;
+        hear(Stage::Mixed, &work.mixed);
 
         work.quantised.prepare(machine, &work.mixed, config.heads * head_dim, &[&layer.output.matrix])?;
         self.project(&work.quantised, &layer.output, rows.len(), &mut work.projected);
-        self.add_to_stream(layer.attention_post_norm.as_deref(), work)
+        self.add_bias(&layer.output, &mut work.projected);
+        hear(Stage::AttentionOutput, &work.projected);
+        self.add_to_stream(layer.attention_post_norm.as_deref(), work, hear, Stage::AttentionPostNorm)?;
+        hear(Stage::AttentionStream, &work.stream);
+        Ok(())
     }
 
     /// Writes the rows' keys and values into their caches.
@@ -269,26 +298,36 @@ impl Pass<'_> {
     }
 
     /// `stream += down(gate(norm(stream)) * up(norm(stream)))`
-    fn feed_forward(&self, layer: &Layer, work: &mut Workspace) -> Result<(), RowFault> {
+    fn feed_forward(&self, layer: &Layer, work: &mut Workspace, hear: Hear<'_>) -> Result<(), RowFault> {
         let (config, machine) = (self.config, self.machine);
         let rows = work.stream.len() / config.width;
         self.norm(&work.stream, &layer.feed_forward_norm, &mut work.normed)?;
+        hear(Stage::FeedNorm, &work.normed);
         work.quantised.prepare(machine, &work.normed, config.width, &[&layer.gate.matrix, &layer.up.matrix])?;
-        self.project(&work.quantised, &layer.gate, rows, &mut work.gate);
-        self.project(&work.quantised, &layer.up, rows, &mut work.up);
+        for (map, out, stage) in [(&layer.gate, &mut work.gate, Stage::Gate), (&layer.up, &mut work.up, Stage::Up)] {
+            self.project(&work.quantised, map, rows, out);
+            self.add_bias(map, out);
+            hear(stage, out);
+        }
         match config.gate {
             Gate::Silu => machine.silu_mul(&mut work.gate, &work.up),
             Gate::Gelu => machine.gelu_mul(&mut work.gate, &work.up),
         }
+        hear(Stage::Gated, &work.gate);
         work.quantised.prepare(machine, &work.gate, config.feed_forward, &[&layer.down.matrix])?;
         self.project(&work.quantised, &layer.down, rows, &mut work.projected);
-        self.add_to_stream(layer.feed_forward_post_norm.as_deref(), work)
+        self.add_bias(&layer.down, &mut work.projected);
+        hear(Stage::Down, &work.projected);
+        self.add_to_stream(layer.feed_forward_post_norm.as_deref(), work, hear, Stage::FeedPostNorm)?;
+        hear(Stage::FeedStream, &work.stream);
+        Ok(())
     }
 
     /// Final norm, state hashes of all rows, logits of those that need them.
-    fn finish(&self, work: &mut Workspace, spans: &[Span<'_>], rows: &[Row]) -> Result<(), RowFault> {
+    fn finish(&self, work: &mut Workspace, spans: &[Span<'_>], rows: &[Row], hear: Hear<'_>) -> Result<(), RowFault> {
         let (width, vocabulary) = (self.config.width, self.config.vocabulary);
         self.norm(&work.stream, &self.weights.final_norm, &mut work.normed)?;
+        hear(Stage::FinalNorm, &work.normed);
         let normed = &work.normed;
         work.states.resize(rows.len(), StateHash::ZERO);
         self.machine.pool().chunks_mut(&mut work.states, 1, &|row, state| {
@@ -310,6 +349,7 @@ impl Pass<'_> {
             let head = self.weights.head();
             work.quantised.prepare(self.machine, &work.mixed, width, &[head])?;
             self.multiply(&work.quantised, head, &mut work.logits);
+            hear(Stage::Logits, &work.logits);
         }
         Ok(())
     }
@@ -326,16 +366,27 @@ impl Pass<'_> {
     fn project(&self, x: &Quantised, map: &Projection, rows: usize, out: &mut Vec<f32>) {
         out.resize(rows * map.matrix.rows(), 0.0);
         self.multiply(x, &map.matrix, out);
-        if let Some(bias) = &map.bias {
-            for row in out.chunks_exact_mut(bias.len()) {
-                self.machine.add(row, bias);
-            }
-        }
     }
 
-    fn add_to_stream(&self, post_norm: Option<&[f32]>, work: &mut Workspace) -> Result<(), RowFault> {
+    /// Adds the bias of `map` to rows of its output, if it has one.
+    fn add_bias(&self, map: &Projection, out: &mut [f32]) -> bool {
+        let Some(bias) = &map.bias else { return false };
+        for row in out.chunks_exact_mut(bias.len()) {
+            self.machine.add(row, bias);
+        }
+        true
+    }
+
+    fn add_to_stream(
+        &self,
+        post_norm: Option<&[f32]>,
+        work: &mut Workspace,
+        hear: Hear<'_>,
+        stage: Stage,
+    ) -> Result<(), RowFault> {
         if let Some(gain) = post_norm {
             self.norm(&work.projected, gain, &mut work.normed)?;
+            hear(stage, &work.normed);
             self.machine.add(&mut work.stream, &work.normed);
         } else {
             self.machine.add(&mut work.stream, &work.projected);

@@ -13,6 +13,7 @@ use crate::grammar::{GrammarCompiler, Vocabulary};
 use crate::kv::{KvCache, PAGE_POSITIONS};
 use crate::root::{self, Part};
 use crate::rotary::RotaryTable;
+use crate::tap::{Deaf, Tap};
 use crate::template::{ChatTemplate, TemplateError};
 use crate::tokenizer::{Tokenizer, TokenizerError};
 use crate::weights::{Weights, WeightsError};
@@ -163,6 +164,21 @@ impl Model {
         work: &'w mut Workspace,
         spans: &mut [Span<'_>],
     ) -> Result<&'w mut [f32], ForwardError> {
+        self.forward_heard(machine, work, spans, &mut Deaf)
+    }
+
+    /// [`Self::forward`], and `tap` hears every vector on the way.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::forward`].
+    pub fn forward_heard<'w>(
+        &self,
+        machine: &Machine,
+        work: &'w mut Workspace,
+        spans: &mut [Span<'_>],
+        tap: &mut dyn Tap,
+    ) -> Result<&'w mut [f32], ForwardError> {
         let pass = Pass {
             config: &self.config,
             weights: &self.weights,
@@ -170,7 +186,7 @@ impl Model {
             rotary_local: self.rotary_local.as_ref(),
             machine,
         };
-        pass.run(work, spans)
+        pass.run(work, spans, tap)
     }
 }
 

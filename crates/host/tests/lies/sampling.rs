@@ -2,7 +2,6 @@
 
 use claim::{ChoiceIndex, Grammar, Position, Sampling, Seed, SeedProof};
 use court::{Kind, Known};
-use model::sampler::draw_bits;
 use serde_json::{Value, json};
 
 use crate::computing::{Engine, first_difference};
@@ -68,7 +67,7 @@ fn temperature_changed_by_one_unit_in_the_last_place() {
     let number = (0..2_000_000)
         .find(|&number| {
             let seed = given(number, job.choice);
-            let draw = draw_bits(seed, Position::new(prompt.len() as u32));
+            let draw = seed.draw_bits(Position::new(prompt.len() as u32));
             picked(&asked, draw) != picked(&changed, draw)
         })
         .expect("some seed falls between");

@@ -7,7 +7,6 @@ use claim::{Digest, Grammar, TokenCount};
 use proptest::prelude::*;
 
 use super::*;
-use crate::sampler::draw_bits;
 
 /// A vocabulary made by hand: all single bytes, then some longer tokens, then control and end-of-text tokens.
 #[derive(Debug)]
@@ -95,7 +94,7 @@ pub(crate) fn seed(number: u64) -> Seed {
 
 /// Logits of a model that knows nothing: in [-1, 1), a function of seed, position and token.
 pub(crate) fn noise(number: u64, position: Position, vocabulary: usize) -> Vec<f32> {
-    let row = draw_bits(seed(number), position);
+    let row = seed(number).draw_bits(position);
     let mix = |token: u64| {
         let mixed = (row ^ token.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xff51_afd7_ed55_8ccd);
         (mixed ^ mixed >> 32).wrapping_mul(0xc4ce_b9fe_1a85_ec53) >> 40

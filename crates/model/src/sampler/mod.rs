@@ -23,9 +23,8 @@
 //!    its ceiling are exact.
 //! 10. **Min-p** (off at 0): candidates stay whose weight is at least `ceil(q * 2^32)`, exact in the same way; `2^32` is
 //!     the weight of the likeliest candidate. The first candidate always stays.
-//! 11. **Draw**: `d` is the first 8 bytes, as a little-endian integer, of BLAKE3 keyed by the 32 bytes of the seed over
-//!     the absolute position of the token to be drawn (4 bytes, little-endian; the first token after a prompt of n tokens
-//!     has position n). With `S` the sum of the weights that are left, the token is the first whose cumulative weight
+//! 11. **Draw**: `d` is [`Seed::draw_bits`] at the absolute position of the token to be drawn (the first token after a
+//!     prompt of n tokens has position n). With `S` the sum of the weights that are left, the token is the first whose cumulative weight
 //!     exceeds `floor(d * S / 2^64)`. A candidate of weight 0 is never drawn.
 //!
 //! Log probabilities are of the untouched logits at temperature 1, before all of these steps: see [`score`].
@@ -322,15 +321,8 @@ impl Sampler {
         self.weights.resize(logits.len(), 0);
         let total = machine.sample_weights(logits, self.temperature, &mut self.weights).map_err(non_finite)?;
         // At most 2^31 weights of at most 2^32 each.
-        Ok(pick(&self.weights, total as u64, self.cuts, draw_bits(seed, position), &mut self.scratch))
+        Ok(pick(&self.weights, total as u64, self.cuts, seed.draw_bits(position), &mut self.scratch))
     }
-}
-
-/// The 64 random bits of one position of one sequence; the module's specification, step 11.
-pub fn draw_bits(seed: Seed, position: Position) -> u64 {
-    let mut bits = [0; 8];
-    blake3::Hasher::new_keyed(seed.as_bytes()).update(&position.get().to_le_bytes()).finalize_xof().fill(&mut bits);
-    u64::from_le_bytes(bits)
 }
 
 /// Index of the largest logit, the first among equals. There is at least one, and all are finite.
