@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::command::{cargo, is_installed, output, program, run};
 use crate::test::Tally;
-use crate::{layout, setup, table, test, tidy};
+use crate::{contracts, layout, setup, table, test, tidy};
 
 /// One row of the closing table.
 struct Step {
@@ -58,6 +58,7 @@ fn all(steps: &mut Steps, tally: &mut Tally) -> Result<()> {
     steps.take("docs", || {
         run(cargo(&["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings")).map(ok)
     })?;
+    steps.take("contracts", || contracts::check(tally).map(|()| tally.to_string()))?;
     steps.take("tests", || test::suite(&test::Options::default(), tally).map(|()| tally.to_string()))
 }
 

@@ -31,3 +31,8 @@ pub(crate) fn node() -> PathBuf {
 pub(crate) fn llama_cpp() -> PathBuf {
     node().join("node_modules/@node-llama-cpp/linux-x64/bins/linux-x64")
 }
+
+/// What forge leaves behind while it compiles and tests the contracts.
+pub(crate) fn contracts_out() -> PathBuf {
+    root().join("target/contracts")
+}

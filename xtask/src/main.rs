@@ -1,4 +1,4 @@
-//! The project's own tool: `cargo xtask ci`, `test`, `tidy`, `bench` and `setup`.
+//! The project's own tool: `cargo xtask ci`, `test`, `contracts`, `tidy`, `bench` and `setup`.
 
 #![expect(clippy::print_stdout, reason = "a command line tool speaks on standard output")]
 
@@ -6,6 +6,7 @@ mod aarch64;
 mod bench;
 mod ci;
 mod command;
+mod contracts;
 mod layout;
 mod setup;
 mod table;
@@ -29,6 +30,8 @@ enum Action {
     Ci,
     /// The test suite
     Test(test::Options),
+    /// Compile and test the contracts, and write what is checked in of them
+    Contracts(contracts::Options),
     /// The house rules that no compiler knows
     Tidy(tidy::Options),
     /// Measure, beside peers where they are installed
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().action {
         Action::Ci => ci::execute(),
         Action::Test(options) => test::execute(&options),
+        Action::Contracts(options) => contracts::execute(&options),
         Action::Tidy(options) => tidy::execute(&options),
         Action::Bench(options) => bench::execute(&options),
         Action::Setup(options) => setup::execute(&options),
