@@ -48,6 +48,32 @@ impl Activations {
         }
     }
 
+    /// One token's activations as they are.
+    pub fn from_values(values: &[f32]) -> Self {
+        let mut out = Self::new();
+        out.reshape(ActivationKind::F32, 1, values.len());
+        out.values.copy_from_slice(values);
+        out
+    }
+
+    /// One token's activations, already quantised: `quants` `[C]` and `scales` `[C / block]`.
+    ///
+    /// # Panics
+    /// Where the lengths do not belong together, or `kind` is not quantised.
+    pub fn from_quants(kind: ActivationKind, quants: &[i8], scales: &[f32]) -> Self {
+        assert!(kind != ActivationKind::F32 && quants.len() == scales.len() * kind.block_len(), "whole blocks");
+        let mut out = Self::new();
+        out.reshape(kind, 1, quants.len());
+        out.quants.copy_from_slice(quants);
+        out.scales.copy_from_slice(scales);
+        let words = out.sums.len() / scales.len().max(1);
+        let blocks = quants.chunks_exact(kind.block_len()).zip(out.sums.chunks_exact_mut(words.max(1)));
+        for ((quants, sums), scale) in blocks.zip(scales) {
+            Self::fill_sums(kind, quants, *scale, sums);
+        }
+        out
+    }
+
     /// The form.
     pub fn kind(&self) -> ActivationKind {
         self.kind

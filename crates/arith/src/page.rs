@@ -66,6 +66,18 @@ impl KvPage {
         Ok(())
     }
 
+    /// The key of `head` at `slot` as it is stored, `[head_dim]`.
+    pub fn key(&self, head: usize, slot: usize) -> Vec<f32> {
+        let first = self.key_index(head, slot);
+        (0..self.head_dim).map(|d| self.format.load(self.keys(), first + 16 * d)).collect()
+    }
+
+    /// The value of `head` at `slot` as it is stored, `[head_dim]`.
+    pub fn value(&self, head: usize, slot: usize) -> Vec<f32> {
+        let first = self.value_index(head, slot);
+        (0..self.head_dim).map(|d| self.format.load(self.values(), first + d)).collect()
+    }
+
     /// Storage format.
     pub fn format(&self) -> KvFormat {
         self.format

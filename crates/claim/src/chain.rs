@@ -38,6 +38,16 @@ macro_rules! chain {
                 Self { links: vec![start($domain)] }
             }
 
+            /// The root of no items.
+            pub fn start() -> $root {
+                $root::new(start($domain))
+            }
+
+            /// The root after item `index`, from the root before it.
+            pub fn next(previous: $root, $item: $item_type, index: u32) -> $root {
+                $root::new(link($domain, previous.get(), $encoded, index as usize))
+            }
+
             /// Adds an item.
             ///
             /// # Panics

@@ -252,17 +252,31 @@ pub fn prove<L: AsRef<[u8]>>(leaves: &[L], index: u64) -> Result<Proof, MerkleEr
 ///
 /// [`MerkleError::OutOfRange`], [`MerkleError::WrongLength`] or [`MerkleError::WrongRoot`].
 pub fn verify(root: Digest, proof: &Proof, data: &[u8]) -> Result<(), MerkleError> {
+    let found = lead(proof, data)?;
+    if found == root { Ok(()) } else { Err(MerkleError::WrongRoot { expected: root, found }) }
+}
+
+/// The root that a proof leads to from `data`.
+///
+/// # Errors
+///
+/// [`MerkleError::OutOfRange`] or [`MerkleError::WrongLength`].
+pub fn lead(proof: &Proof, data: &[u8]) -> Result<Digest, MerkleError> {
     let &Proof { index, leaf_count, ref siblings } = proof;
     if index >= leaf_count {
         return Err(MerkleError::OutOfRange { index, leaf_count });
     }
-    let expected = path(index, leaf_count).count();
+    let expected = path_length(index, leaf_count);
     if siblings.len() != expected {
         return Err(MerkleError::WrongLength { expected, found: siblings.len() });
     }
-    let found = path(index, leaf_count).zip(siblings).fold(leaf_hash(data), |node, (side, sibling)| match side {
+    Ok(path(index, leaf_count).zip(siblings).fold(leaf_hash(data), |node, (side, sibling)| match side {
         Side::Left => node_hash(*sibling, node),
         Side::Right => node_hash(node, *sibling),
-    });
-    if found == root { Ok(()) } else { Err(MerkleError::WrongRoot { expected: root, found }) }
+    }))
+}
+
+/// How many siblings the path of a leaf has.
+pub fn path_length(index: u64, leaf_count: u64) -> usize {
+    path(index, leaf_count).count()
 }

@@ -41,7 +41,7 @@ impl PromptToken {
     }
 
     /// The Merkle leaf at `index`: index, token, origin.
-    pub(crate) fn leaf(self, index: u32) -> [u8; 9] {
+    pub fn leaf(self, index: u32) -> [u8; 9] {
         let mut leaf = [0; 9];
         leaf[..4].copy_from_slice(&index.to_le_bytes());
         leaf[4..8].copy_from_slice(&self.token.get().to_le_bytes());

@@ -14,10 +14,13 @@
 
 mod case;
 mod computation;
+pub mod dispute;
+pub mod judge;
 mod meaning;
 mod opening;
 mod replay;
 mod report;
+pub mod trace;
 mod verdict;
 
 pub use case::{Case, ClientRecord, Ending, Known, Source};

@@ -70,6 +70,17 @@ impl KvCache {
         self.pages.len()
     }
 
+    /// The keys and the values of `layer` at `position` as they are stored, both `[kv_heads][head_dim]`.
+    pub fn kept(&self, layer: usize, position: usize) -> Option<(Vec<f32>, Vec<f32>)> {
+        let page = self.pages.get(position / PAGE_POSITIONS)?.layers.get(layer)?;
+        let slot = position % PAGE_POSITIONS;
+        let heads = 0..self.layout.kv_heads;
+        Some((
+            heads.clone().flat_map(|head| page.key(head, slot)).collect(),
+            heads.flat_map(|head| page.value(head, slot)).collect(),
+        ))
+    }
+
     /// A cache that starts with the first `positions` positions of this one, sharing their memory.
     #[must_use]
     pub fn fork(&self, positions: usize) -> Self {
@@ -139,7 +150,7 @@ impl Page {
 }
 
 /// The storage of the arithmetic for a receipt's key-value type.
-fn storage(kv: KvType) -> arith::KvFormat {
+pub fn storage(kv: KvType) -> arith::KvFormat {
     match kv {
         KvType::F16 => arith::KvFormat::F16,
         KvType::F32 => arith::KvFormat::F32,

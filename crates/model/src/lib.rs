@@ -20,7 +20,7 @@ mod weights;
 pub use batch::{BatchError, BatchLimits, Batcher, Event, Job, JobId};
 pub use config::{Config, ConfigError, Gate, SlidingWindow};
 pub use forward::{ForwardError, Logits, Span, Workspace};
-pub use kv::{KvCache, PAGE_POSITIONS};
+pub use kv::{KvCache, PAGE_POSITIONS, storage};
 pub use load::{LoadError, Model};
 pub use root::{LEAF_WEIGHTS, Part};
 pub use tap::{Deaf, Stage, Tap};

@@ -138,6 +138,18 @@ impl Model {
         &self.parts
     }
 
+    /// A row of the rotary table, cosines then sines: of the local layers' table where it is asked for. `None` past the
+    /// context, or where the model has no such table.
+    pub fn rotary_row(&self, is_local: bool, position: usize) -> Option<Vec<f32>> {
+        let table = if is_local { self.rotary_local.as_ref()? } else { &self.rotary };
+        (position < self.config.context_length).then(|| table.row(position).to_vec())
+    }
+
+    /// Whether a tensor of this name counts into the root.
+    pub fn has_tensor(&self, name: &str) -> bool {
+        self.parts.iter().any(|part| part.name.strip_prefix("tensor/") == Some(name))
+    }
+
     /// Bytes of one page of keys and values.
     pub fn page_bytes(&self, kv: KvType) -> usize {
         let element = match kv {

@@ -50,15 +50,19 @@ pub(crate) fn parts(
     parts
 }
 
+impl Part {
+    /// The leaf that stands for the part under the root: the hash of its name and digest.
+    pub fn leaf(&self) -> [u8; 32] {
+        let mut leaf = HashEncoder::new(domain::MODEL_PART);
+        leaf.text(&self.name);
+        leaf.digest(self.digest);
+        *leaf.finish().as_bytes()
+    }
+}
+
 /// The root over `parts`.
 pub(crate) fn model_root(parts: &[Part]) -> ModelRoot {
-    let leaves = parts.iter().map(|part| {
-        let mut leaf = HashEncoder::new(domain::MODEL_PART);
-        leaf.text(&part.name);
-        leaf.digest(part.digest);
-        *leaf.finish().as_bytes()
-    });
-    ModelRoot::new(counted_root(domain::MODEL, leaves))
+    ModelRoot::new(counted_root(domain::MODEL, parts.iter().map(Part::leaf)))
 }
 
 /// The Merkle root over `leaves`, their count bound in.

@@ -2,7 +2,7 @@
 
 use crate::activations::Activations;
 use crate::layout::{BAND_ROWS, BandBlock, BandLayout, bf16_at, f16_at, f32_at};
-use crate::matrix::Matrix;
+use crate::matrix::{Matrix, PackError};
 use crate::portable::row::unpack;
 use crate::weight::WeightType;
 
@@ -24,11 +24,38 @@ pub(crate) fn matmul(
     band: usize,
     x: &Activations,
     tokens: std::ops::Range<usize>,
+    put: impl FnMut(usize, &[f32; BAND_ROWS]),
+) {
+    sums_from(0.0, matrix, band, x, tokens, put);
+}
+
+/// A run of one row, as a dispute computes it: `acc` plus the terms of `weights`, whole blocks of the row in the bytes of the
+/// file, with as many activations `x` of one token.
+///
+/// # Errors
+/// [`PackError`] where the weights are not as many as the activations or not finite.
+///
+/// # Panics
+/// Where `x` is not one token in the form that `kind` asks for.
+pub fn product_run(kind: WeightType, weights: &[u8], x: &Activations, acc: f32) -> Result<f32, PackError> {
+    assert_eq!((x.tokens(), x.kind()), (1, kind.activation()), "activations of one token in the form of {kind}");
+    let matrix = Matrix::pack(kind, 1, x.cols(), weights)?;
+    let mut sum = 0.0;
+    sums_from(acc, &matrix, 0, x, 0..1, |_, sums| sum = sums[0]);
+    Ok(sum)
+}
+
+fn sums_from(
+    acc: f32,
+    matrix: &Matrix,
+    band: usize,
+    x: &Activations,
+    tokens: std::ops::Range<usize>,
     mut put: impl FnMut(usize, &[f32; BAND_ROWS]),
 ) {
     let (kind, layout, bytes) = (matrix.kind(), matrix.layout(), matrix.band(band));
     let first = tokens.start;
-    let mut sums = vec![[0.0f32; BAND_ROWS]; tokens.len()];
+    let mut sums = vec![[acc; BAND_ROWS]; tokens.len()];
     if kind.block_len() == 1 {
         for (acc, t) in sums.iter_mut().zip(tokens) {
             floats(kind, bytes, &x.values[t * x.cols..][..x.cols], acc);

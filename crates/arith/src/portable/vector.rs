@@ -18,7 +18,7 @@ pub fn vector_sum(terms: impl IntoIterator<Item = f32>) -> f32 {
 }
 
 /// Folds 16 lanes by halves.
-pub(crate) fn fold(mut lanes: [f32; 16]) -> f32 {
+pub fn fold(mut lanes: [f32; 16]) -> f32 {
     for stride in [8, 4, 2, 1] {
         for l in 0..stride {
             lanes[l] += lanes[l + stride];

@@ -1,0 +1,10 @@
+//! The trace of an answer: every number that the engine made, in a tree that a contract can open.
+
+mod layout;
+mod record;
+mod source;
+pub mod tree;
+
+pub use layout::{Form, Layout, NODE_WORDS, POSITION_BITS, Part, Place, Shape, ShapeError, TILE_WORDS};
+pub use record::{Answer, EngineTrace, TraceError, statement};
+pub use source::{MOVE_BITS, Trace, levels};
