@@ -43,6 +43,15 @@ abstract contract VectorFile is Test {
         return F32.wrap(uint32(word));
     }
 
+    /// @notice Numbers that `ca1.json` writes as words with blanks between them.
+    function spaced(string memory json, string memory path) internal pure returns (F32[] memory values) {
+        bytes memory packed = vm.parseBytes(string.concat("0x", vm.replace(vm.parseJsonString(json, path), " ", "")));
+        values = new F32[](packed.length / 4);
+        for (uint256 i; i < values.length; ++i) {
+            values[i] = numberAt(packed, i);
+        }
+    }
+
     function slice(bytes memory source, uint256 start, uint256 length) internal pure returns (bytes memory part) {
         part = new bytes(length);
         for (uint256 i; i < length; ++i) {
