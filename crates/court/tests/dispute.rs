@@ -13,7 +13,7 @@ use arith::{Isa, Machine, Pool, WeightType};
 use claim::{Digest, Grammar, KvType, Origin, OutputRoot, PromptToken, Sampling, Seed, StateRoot, TokenCount, TokenId};
 use court::dispute::{Input, Output, Player, Reason, Shown, Side, State, Terms, step};
 use court::judge::{Party, Statement, Weights, open};
-use court::trace::{Answer, EngineTrace, POSITION_BITS, Part, Trace, TraceError, levels, tree};
+use court::trace::{Answer, EngineTrace, Part, Trace, TraceError, levels, tree};
 use model::Model;
 use specimen::Specimen;
 
@@ -37,6 +37,7 @@ impl Random {
 /// A trace whose words lie in memory, to be bent by a liar.
 #[derive(Clone)]
 struct Table {
+    bits: u32,
     positions: Vec<Vec<u32>>,
 }
 
@@ -44,7 +45,8 @@ impl Table {
     fn of(trace: &mut EngineTrace<'_>) -> Self {
         let words = trace.statement().layout().words();
         let positions = 0..u64::from(trace.statement().positions());
-        Self { positions: positions.map(|p| trace.words(p << POSITION_BITS, words).unwrap()).collect() }
+        let bits = trace.statement().layout().bits();
+        Self { bits, positions: positions.map(|p| trace.words(p << bits, words).unwrap()).collect() }
     }
 
     fn set(&mut self, position: usize, offset: u32, word: u32) {
@@ -65,27 +67,27 @@ impl Table {
 
 impl Trace for Table {
     fn levels(&self) -> u32 {
-        levels(self.positions.len() as u32)
+        levels(self.positions.len() as u32, self.bits)
     }
 
     fn words(&mut self, start: u64, count: usize) -> Result<Vec<u32>, TraceError> {
-        let offset = (start & ((1 << POSITION_BITS) - 1)) as usize;
-        let words = self.positions.get((start >> POSITION_BITS) as usize);
+        let offset = (start & ((1 << self.bits) - 1)) as usize;
+        let words = self.positions.get((start >> self.bits) as usize);
         let at = |i: usize| words.and_then(|words| words.get(offset + i)).copied().unwrap_or(0);
         Ok((0..count).map(at).collect())
     }
 
     fn node(&mut self, height: u32, index: u64) -> Result<Digest, TraceError> {
-        if height > POSITION_BITS {
-            let first = index << (height - POSITION_BITS);
-            let end = (first + (1 << (height - POSITION_BITS))).min(self.positions.len() as u64);
-            let mut level = (first..end).map(|p| self.node(POSITION_BITS, p)).collect::<Result<Vec<_>, _>>()?;
-            return Ok(tree::fold(&mut level, POSITION_BITS, height));
+        if height > self.bits {
+            let first = index << (height - self.bits);
+            let end = (first + (1 << (height - self.bits))).min(self.positions.len() as u64);
+            let mut level = (first..end).map(|p| self.node(self.bits, p)).collect::<Result<Vec<_>, _>>()?;
+            return Ok(tree::fold(&mut level, self.bits, height));
         }
-        let Some(words) = self.positions.get((index >> (POSITION_BITS - height)) as usize) else {
+        let Some(words) = self.positions.get((index >> (self.bits - height)) as usize) else {
             return Ok(tree::zero(height));
         };
-        let first = ((index << height) as usize & ((1 << POSITION_BITS) - 1)).min(words.len());
+        let first = ((index << height) as usize & ((1 << self.bits) - 1)).min(words.len());
         let end = (first + (1 << height)).min(words.len());
         Ok(tree::node_of(&words[first..end], height))
     }

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use arith::{Isa, Machine, Pool, WeightType};
 use claim::{Digest, Grammar, KvType, Origin, PromptToken, Sampling, Seed, TokenCount, TokenId};
 use court::judge::{Docket, Party, Ruling, Weights, accuse, judge, open, working, working_height};
-use court::trace::{Answer, EngineTrace, MOVE_BITS, POSITION_BITS, Part, Trace as _, tree};
+use court::trace::{Answer, EngineTrace, MOVE_BITS, Part, Trace as _, tree};
 use model::Model;
 use specimen::Specimen;
 
@@ -64,7 +64,7 @@ fn check(specimen: &Specimen, temperature: f32, positions: &[u32]) -> usize {
     for &position in positions {
         for place in statement.layout().places() {
             for index in [0, place.length / 2, place.length - 1] {
-                let address = (u64::from(position) << POSITION_BITS) + u64::from(place.start + index);
+                let address = (u64::from(position) << statement.layout().bits()) + u64::from(place.start + index);
                 let word = trace.words(address, 1).unwrap()[0];
                 let name = format!("{specimen:?}, position {position}, {:?} {index}", place.part);
                 judged += check_word(&mut trace, &weights, &answer, address, word, &name);

@@ -172,7 +172,8 @@ impl State {
 
     /// Moves from the root to words.
     pub fn levels(&self) -> u32 {
-        crate::trace::levels(self.terms.statement.positions())
+        let statement = &self.terms.statement;
+        crate::trace::levels(statement.positions(), statement.layout().bits())
     }
 }
 
@@ -262,10 +263,7 @@ impl State {
         let end = descent.end.as_ref().ok_or(MoveError::End)?;
         let (states, outputs) = self.terms.roots;
         let statement = &self.terms.statement;
-        let layers = statement.shape.layers;
-        let place = statement.layout().find(layers, crate::trace::Part::Links).ok_or(MoveError::End)?;
-        let last = u64::from(statement.positions().saturating_sub(1));
-        let address = (last << crate::trace::POSITION_BITS) + u64::from(place.start);
+        let address = statement.end();
         let mut tile = [0; 16];
         tile[..8].copy_from_slice(&crate::judge::digest_words(states.get()));
         tile[8..].copy_from_slice(&crate::judge::digest_words(outputs.get()));

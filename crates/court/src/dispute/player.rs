@@ -4,7 +4,7 @@ use claim::{Digest, PromptToken};
 
 use super::{Challenge, Descent, EndProof, Input, Shown, Side, State, Work};
 use crate::judge::{Party, Weights, WeightsError, accuse, working};
-use crate::trace::{MOVE_BITS, NODE_WORDS, POSITION_BITS, Part, Trace, TraceError, tree};
+use crate::trace::{MOVE_BITS, NODE_WORDS, Trace, TraceError, tree};
 
 /// A side with its trace, its model and the prompt.
 pub struct Player<'a, 'w> {
@@ -95,10 +95,7 @@ impl Player<'_, '_> {
 
     fn end(&mut self, state: &State) -> Result<EndProof, PlayerError> {
         let statement = &state.terms().statement;
-        let place = statement.layout().find(statement.shape.layers, Part::Links);
-        let start = place.map_or(0, |place| place.start);
-        let last = u64::from(statement.positions().saturating_sub(1));
-        let tile = ((last << POSITION_BITS) + u64::from(start)) >> tree::TILE_HEIGHT;
+        let tile = statement.end() >> tree::TILE_HEIGHT;
         Ok(EndProof { path: self.trace.siblings(tree::TILE_HEIGHT, tile, self.trace.height())? })
     }
 

@@ -9,7 +9,7 @@ use claim::{Digest, Origin, PromptToken, TokenId};
 use super::rules::evaluate;
 use super::source::{Leaf, Source, WeightRun};
 use super::{Disputed, Ruling, Statement, Step, Target};
-use crate::trace::{MOVE_BITS, POSITION_BITS, tree};
+use crate::trace::{MOVE_BITS, tree};
 
 /// A dispute that has come down to one word.
 #[derive(Clone, Debug)]
@@ -137,9 +137,10 @@ pub fn judge(docket: &Docket, step: u32, data: &[u8], path: &[Digest]) -> Result
 
 /// The vector's word at an address; `None` where no vector lies.
 pub(super) fn disputed(docket: &Docket) -> Option<Disputed> {
-    let position = (docket.address >> POSITION_BITS) as u32;
-    let offset = (docket.address & ((1 << POSITION_BITS) - 1)) as u32;
-    let (place, index) = docket.statement.layout().locate(offset)?;
+    let layout = docket.statement.layout();
+    let position = (docket.address >> layout.bits()) as u32;
+    let offset = (docket.address & ((1 << layout.bits()) - 1)) as u32;
+    let (place, index) = layout.locate(offset)?;
     let is_in = position < docket.statement.positions();
     is_in.then_some(Disputed { position, layer: place.layer, part: place.part, index, word: docket.word })
 }

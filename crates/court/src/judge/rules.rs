@@ -6,7 +6,7 @@ use model::Gate;
 
 use super::source::{Leaf, Source};
 use super::{Disputed, Step, Target, attention, product};
-use crate::trace::{Form, POSITION_BITS, Part, Place, TILE_WORDS};
+use crate::trace::{Form, Part, Place, TILE_WORDS};
 
 /// Numbers that one step adds up: the runs of a norm, of a score and of a scan over the vocabulary.
 pub(super) const RUN: u32 = 64;
@@ -122,7 +122,8 @@ impl<S: Source> Rule<'_, S> {
         count: u32,
         height: u32,
     ) -> Result<Vec<u32>, S::Error> {
-        let start = (u64::from(position) << POSITION_BITS) + u64::from(place.start + from);
+        let bits = self.source.statement().layout().bits();
+        let start = (u64::from(position) << bits) + u64::from(place.start + from);
         self.source.trace(start, count as usize, height)
     }
 

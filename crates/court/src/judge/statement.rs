@@ -2,7 +2,7 @@
 
 use claim::{Grammar, KvType, ModelRoot, PromptRoot, Sampling, Seed, TokenCount};
 
-use crate::trace::{Layout, Shape, ShapeError};
+use crate::trace::{Layout, Part, Shape, ShapeError};
 
 /// Everything that a trace is a function of, as far as it is not weights or tokens.
 #[derive(Clone, Debug)]
@@ -81,6 +81,13 @@ impl Statement {
     /// Positions of the trace: every token but the last one, which the model never consumed.
     pub fn positions(&self) -> u32 {
         (self.prompt.get() + self.output.get()).saturating_sub(1)
+    }
+
+    /// Address of the tile of the last links, which hold the receipt's roots.
+    pub fn end(&self) -> u64 {
+        let place = self.layout.find(self.shape.layers, Part::Links);
+        let last = u64::from(self.positions().saturating_sub(1));
+        (last << self.layout.bits()) + place.map_or(0, |place| u64::from(place.start))
     }
 
     /// The first position that a token is drawn at.

@@ -7,8 +7,8 @@ use model::{Config, Gate};
 
 /// Words in a tile, the leaf of the trace's tree.
 pub const TILE_WORDS: usize = 16;
-/// Words in a position: `2^24`.
-pub const POSITION_BITS: u32 = 24;
+/// A position has at most `2^24` words.
+const POSITION_BITS_MAX: u32 = 24;
 /// Words under one node of the last level.
 pub const NODE_WORDS: usize = 64;
 /// Layers, and what follows the last one, start at a multiple of so many words, and no vector is aligned to more: so layers have
@@ -248,7 +248,7 @@ impl Layout {
             end = put(layer, layer_parts(shape));
         }
         put(shape.layers, tail_parts(shape));
-        let (words, words_max) = (next, 1 << POSITION_BITS);
+        let (words, words_max) = (next, 1 << POSITION_BITS_MAX);
         if words > words_max {
             return Err(ShapeError::TooLarge { words, words_max });
         }
@@ -264,6 +264,11 @@ impl Layout {
     /// Words up to the last vector's end.
     pub fn words(&self) -> usize {
         self.places.last().map_or(0, |place| (place.start + place.length) as usize)
+    }
+
+    /// A position has `2^bits` words.
+    pub fn bits(&self) -> u32 {
+        self.words().next_power_of_two().trailing_zeros()
     }
 
     /// The vector that holds the word at `offset`, and the word's index in it; `None` between vectors.
@@ -396,7 +401,7 @@ mod tests {
             vocabulary: 128_256,
             ..smollm2()
         };
-        assert!(Layout::new(&llama).unwrap().words() < 1 << POSITION_BITS);
+        assert!(Layout::new(&llama).unwrap().words() < 1 << POSITION_BITS_MAX);
         let wider = Shape { layers: 120, ..llama };
         assert!(matches!(Layout::new(&wider), Err(ShapeError::TooLarge { words_max: 16_777_216, .. })));
     }

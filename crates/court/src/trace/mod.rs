@@ -5,6 +5,6 @@ mod record;
 mod source;
 pub mod tree;
 
-pub use layout::{Form, Layout, NODE_WORDS, POSITION_BITS, Part, Place, Shape, ShapeError, TILE_WORDS};
+pub use layout::{Form, Layout, NODE_WORDS, Part, Place, Shape, ShapeError, TILE_WORDS};
 pub use record::{Answer, EngineTrace, TraceError, statement};
 pub use source::{MOVE_BITS, Trace, levels};

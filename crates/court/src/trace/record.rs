@@ -11,7 +11,7 @@ use claim::{
 use model::sampler::{SampleError, Sampler, SamplingError};
 use model::{ForwardError, KvCache, Logits, Model, Span, Stage, Tap, Workspace};
 
-use super::layout::{Form, Layout, POSITION_BITS, Part, Shape, ShapeError};
+use super::layout::{Form, Layout, Part, Shape, ShapeError};
 use super::source::{MOVE_BITS, Trace, levels};
 use super::tree;
 use crate::judge::{NotPlain, Statement, check_plain};
@@ -162,7 +162,7 @@ impl<'a> EngineTrace<'a> {
         for (position, mut words) in range.zip(rows) {
             let drawn = self.complete(position, &mut words)?;
             let level = self.level(&words);
-            let root = tree::fold(&mut level.clone(), KEPT_HEIGHT, POSITION_BITS);
+            let root = tree::fold(&mut level.clone(), KEPT_HEIGHT, self.bits());
             self.kept.push((level, root));
             self.held = Some((position as u32, words));
             let Some(token) = drawn else { continue };
@@ -253,6 +253,10 @@ impl<'a> EngineTrace<'a> {
             node[0] = tree::node_of(chunks[index], KEPT_HEIGHT);
         });
         level
+    }
+
+    fn bits(&self) -> u32 {
+        self.statement.layout().bits()
     }
 
     /// The words of a position, computed again unless they are at hand.
@@ -352,13 +356,13 @@ fn put(layout: &Layout, words: &mut [u32], layer: u32, part: Part, values: &[u32
 
 impl Trace for EngineTrace<'_> {
     fn levels(&self) -> u32 {
-        levels(self.statement.positions())
+        levels(self.statement.positions(), self.bits())
     }
 
     fn words(&mut self, start: u64, count: usize) -> Result<Vec<u32>, TraceError> {
-        let end = start + count as u64;
-        let (position, offset) = ((start >> POSITION_BITS) as u32, (start & ((1 << POSITION_BITS) - 1)) as u32);
-        if count > 0 && (end - 1) >> POSITION_BITS != start >> POSITION_BITS {
+        let (end, bits) = (start + count as u64, self.bits());
+        let (position, offset) = ((start >> bits) as u32, (start & ((1 << bits) - 1)) as u32);
+        if count > 0 && (end - 1) >> bits != start >> bits {
             return Err(TraceError::Words { start, end });
         }
         if position >= self.statement.positions() {
@@ -373,16 +377,17 @@ impl Trace for EngineTrace<'_> {
     }
 
     fn node(&mut self, height: u32, index: u64) -> Result<Digest, TraceError> {
-        if height >= POSITION_BITS {
-            let first = (index << (height - POSITION_BITS)) as usize;
-            let end = (first + (1 << (height - POSITION_BITS))).min(self.kept.len());
+        let bits = self.bits();
+        if height >= bits {
+            let first = (index << (height - bits)) as usize;
+            let end = (first + (1 << (height - bits))).min(self.kept.len());
             let mut level: Vec<Digest> =
                 self.kept.get(first..end).unwrap_or_default().iter().map(|(_, root)| *root).collect();
-            return Ok(tree::fold(&mut level, POSITION_BITS, height));
+            return Ok(tree::fold(&mut level, bits, height));
         }
-        let position = (index >> (POSITION_BITS - height)) as usize;
+        let position = (index >> (bits - height)) as usize;
         let Some((kept, _)) = self.kept.get(position) else { return Ok(tree::zero(height)) };
-        let within = index & ((1 << (POSITION_BITS - height)) - 1);
+        let within = index & ((1 << (bits - height)) - 1);
         if height >= KEPT_HEIGHT {
             let first = ((within << (height - KEPT_HEIGHT)) as usize).min(kept.len());
             let end = (first + (1 << (height - KEPT_HEIGHT))).min(kept.len());

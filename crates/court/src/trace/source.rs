@@ -2,16 +2,16 @@
 
 use claim::Digest;
 
-use super::layout::{NODE_WORDS, POSITION_BITS};
+use super::layout::NODE_WORDS;
 use super::record::TraceError;
 
 /// Bits of an address that a move fixes: 64 children.
 pub const MOVE_BITS: u32 = 6;
 
-/// Moves from the root to words, for so many positions.
-pub fn levels(positions: u32) -> u32 {
+/// Moves from the root to words, for so many positions of `2^position_bits` words.
+pub fn levels(positions: u32, position_bits: u32) -> u32 {
     let bits = positions.max(1).next_power_of_two().trailing_zeros();
-    bits.max(1).div_ceil(MOVE_BITS) + POSITION_BITS / MOVE_BITS
+    (bits + position_bits).div_ceil(MOVE_BITS)
 }
 
 /// A party's version of a trace.
