@@ -2,8 +2,8 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {ChannelId, ModelRoot} from "../types/Ids.sol";
-import {Voucher} from "../types/Voucher.sol";
+import {ChannelId, ModelRoot, ReceiptId} from "../types/Ids.sol";
+import {Outcome, Voucher} from "../types/Voucher.sol";
 
 /// @title Prepaid channels from clients to hosts
 /// @notice A client puts money into a channel and signs, off chain, one voucher after the other. Each says how much the host
@@ -49,32 +49,12 @@ interface IChannels {
     /// @param closableAt When the client may close it, in seconds since 1970; zero while it has not asked.
     /// @param state Where it stands.
     struct Channel {
-        uint96 deposited;
-        uint96 settled;
-        uint96 refuted;
-        uint96 refundable;
-        uint40 closableAt;
+        uint256 deposited;
+        uint256 settled;
+        uint256 refuted;
+        uint256 refundable;
+        uint256 closableAt;
         State state;
-    }
-
-    /// @notice What became of one voucher.
-    enum Settlement {
-        /// All that it says is paid.
-        Paid,
-        /// The rest of the deposit is paid, which was less.
-        PaidInPart,
-        /// Nothing is due: an equal or later one was settled, or what it asks for was refuted.
-        NothingDue,
-        /// It is due, but the deposit is used up.
-        Empty,
-        /// There is no such channel between this client, this host and this token.
-        UnknownChannel,
-        /// The channel is closed.
-        Closed,
-        /// It names a model that is not in the list.
-        UnknownModel,
-        /// The client did not sign this for this channel, this chain and this contract.
-        BadSignature
     }
 
     /// @notice A client's leave to take money by ERC-3009's `receiveWithAuthorization`.
@@ -115,8 +95,8 @@ interface IChannels {
     /// @param host Who was paid.
     /// @param token In what.
     /// @param paid How much, over all vouchers.
-    /// @param outcomes One for each voucher in the order of the call; see `Outcome`.
-    event VouchersSettled(address indexed host, IERC20 indexed token, uint256 paid, bytes32[] outcomes);
+    /// @param outcomes One for each voucher, in their order.
+    event VouchersSettled(address indexed host, IERC20 indexed token, uint256 paid, Outcome[] outcomes);
 
     /// @notice A client asked to close.
     /// @param id The channel.
@@ -207,10 +187,10 @@ interface IChannels {
     /// @param models The roots that the vouchers name by index.
     /// @param vouchers The vouchers.
     /// @return paid What the host got.
-    /// @return settlements What became of each voucher.
+    /// @return outcomes What became of each voucher.
     function settle(address host, IERC20 token, ModelRoot[] calldata models, Voucher[] calldata vouchers)
         external
-        returns (uint256 paid, Settlement[] memory settlements);
+        returns (uint256 paid, Outcome[] memory outcomes);
 
     /// @notice Starts the delay after which the client may close. The host has that long to settle.
     function requestClose(Terms calldata terms) external;
@@ -256,7 +236,7 @@ interface IChannels {
         ModelRoot model,
         uint64 promptTokens,
         uint64 outputTokens,
-        bytes32 receipt
+        ReceiptId receipt
     ) external view returns (bytes32);
 
     /// @notice Seconds between a client's request to close and the close.

@@ -49,6 +49,8 @@ uint256 constant NOT_A_NUMBER = INFINITY | (1 << 22);
 // Bit e is set where e is the exponent of a normal number, 1 to 254. Shifted by any other word, wrapped negatives included, its
 // last bit is 0.
 uint256 constant NORMAL_EXPONENTS = (1 << 255) - 2;
+// Without the ends of that range: no sum of such numbers overflows, and no difference is subnormal before places cancel.
+uint256 constant INNER_EXPONENTS = (1 << 254) - 4;
 
 /// @dev The number whose bits are the lowest 32 of `word`; callers may leave anything above.
 function fromBits(uint256 word) pure returns (F32) {
@@ -62,28 +64,34 @@ function add(F32 x, F32 y) pure returns (F32) {
         if (a & MAGNITUDE < b & MAGNITUDE) (a, b) = (b, a);
         uint256 exponent = (a >> 23) & 255;
         uint256 exponentB = (b >> 23) & 255;
-        if ((NORMAL_EXPONENTS >> exponent) & (NORMAL_EXPONENTS >> exponentB) & 1 == 0) return addSpecial(a, b);
-        // 64 places below the larger operand's last: what falls off the smaller one is too small to turn a rounding.
-        uint256 sum = ((a & FRACTION) | HIDDEN) << 64;
-        uint256 smaller = (((b & FRACTION) | HIDDEN) << 64) >> (exponent - exponentB);
+        if ((INNER_EXPONENTS >> exponent) & (INNER_EXPONENTS >> exponentB) & 1 == 0) return addSpecial(a, b);
+        return addAligned(
+            a, b, exponent, ((a & FRACTION) | HIDDEN) << 64, (((b & FRACTION) | HIDDEN) << 64) >> (exponent - exponentB)
+        );
+    }
+}
+
+/// @dev The sum of `a` and `b`, `|a| >= |b|`, whose significands lie `larger` and `smaller` with a's last place at bit 64: what fell
+/// off the smaller one is too small to turn a rounding.
+function addAligned(uint256 a, uint256 b, uint256 exponent, uint256 larger, uint256 smaller) pure returns (F32) {
+    unchecked {
         if ((a ^ b) & SIGN == 0) {
             // 2^87 <= sum < 2^89
-            sum += smaller;
+            uint256 sum = larger + smaller;
             uint256 carry = sum >> 88;
             sum <<= 1 - carry;
             // The leading one is bit 88 now, the last place of the result bit 65. A sum that rounds up to the next power of two
             // carries into the exponent, and out of the largest exponent into infinity.
             sum = ((exponent + carry - 1) << 23) + ((sum + ((1 << 64) - 1) + ((sum >> 65) & 1)) >> 65);
-            return fromBits((a & SIGN) | (sum > INFINITY ? INFINITY : sum));
+            return fromBits((a & SIGN) | sum);
         }
-        sum -= smaller;
-        // 2^86 <= sum < 2^88, or else the exponents differ by one at most.
-        if (sum >> 86 == 0) return cancelled(a & SIGN, sum >> 63, exponent);
-        uint256 borrow = 1 - (sum >> 87);
-        if (exponent == borrow) return addSpecial(a, b);
-        sum <<= borrow;
-        sum = ((exponent - borrow - 1) << 23) + ((sum + ((1 << 63) - 1) + ((sum >> 64) & 1)) >> 64);
-        return fromBits((a & SIGN) | sum);
+        // 2^86 <= rest < 2^88, or else the exponents differ by one at most.
+        uint256 rest = larger - smaller;
+        if (rest >> 86 == 0) return cancelled(a & SIGN, rest >> 63, exponent);
+        uint256 borrow = 1 - (rest >> 87);
+        rest <<= borrow;
+        rest = ((exponent - borrow - 1) << 23) + ((rest + ((1 << 63) - 1) + ((rest >> 64) & 1)) >> 64);
+        return fromBits((a & SIGN) | rest);
     }
 }
 
@@ -92,26 +100,37 @@ function cancelled(uint256 sign, uint256 significand, uint256 exponent) pure ret
     unchecked {
         // Equal operands differ by +0.
         if (significand == 0) return ZERO;
-        return round(sign, significand, int256(exponent) - 151);
+        uint256 places = 23 - log2(significand);
+        // Subnormal: the last place is 2^-149.
+        if (exponent < places + 2) return fromBits(sign | ((significand << exponent) >> 2));
+        return fromBits(sign | (((exponent - places - 2) << 23) + (significand << places)));
     }
 }
 
-/// @dev `|a| >= |b|`, and one of them, or the result, is not a normal number.
+/// @dev `|a| >= |b|`, and one of them is zero, subnormal, infinite, NaN, or near that.
 function addSpecial(uint256 a, uint256 b) pure returns (F32) {
     unchecked {
         uint256 magnitude = a & MAGNITUDE;
         if (magnitude >= INFINITY) {
-            if (magnitude > INFINITY || a ^ b == SIGN) return fromBits(NOT_A_NUMBER);
-            return fromBits(a);
+            return fromBits(magnitude > INFINITY || a ^ b == SIGN ? NOT_A_NUMBER : a);
         }
+        uint256 magnitudeB = b & MAGNITUDE;
         // A sum of zeros is -0 where both are.
-        if (b & MAGNITUDE == 0) return fromBits(magnitude == 0 ? a & b : a);
-        (uint256 sum, uint256 exponent) = parts(a);
+        if (magnitudeB == 0) return fromBits(magnitude == 0 ? a & b : a);
+        if (magnitude < 2 * HIDDEN) {
+            // Both are multiples of 2^-149 by their bits, and so is what they make below 2^-125.
+            if ((a ^ b) & SIGN != 0) {
+                return fromBits(magnitude == magnitudeB ? 0 : (a & SIGN) | (magnitude - magnitudeB));
+            }
+            magnitude += magnitudeB;
+            if (magnitude < 2 * HIDDEN) return fromBits((a & SIGN) | magnitude);
+            return fromBits((a & SIGN) | (HIDDEN + ((magnitude + ((magnitude >> 1) & 1)) >> 1)));
+        }
         (uint256 smaller, uint256 exponentB) = parts(b);
-        sum <<= 64;
+        uint256 exponent = magnitude >> 23;
         smaller = (smaller << 64) >> (exponent - exponentB);
-        sum = (a ^ b) & SIGN == 0 ? sum + smaller : sum - smaller;
-        return round(sum == 0 ? 0 : a & SIGN, sum, int256(exponent) - 214);
+        F32 sum = addAligned(a, b, exponent, ((a & FRACTION) | HIDDEN) << 64, smaller);
+        return F32.unwrap(sum) & MAGNITUDE > INFINITY ? fromBits((a & SIGN) | INFINITY) : sum;
     }
 }
 
@@ -148,9 +167,11 @@ function mulSpecial(uint256 a, uint256 b) pure returns (F32) {
         if (a < b) (a, b) = (b, a);
         if (a >= INFINITY) return fromBits(a > INFINITY || b == 0 ? NOT_A_NUMBER : sign | INFINITY);
         if (b == 0) return fromBits(sign);
-        (uint256 significandA, uint256 exponentA) = parts(a);
-        (uint256 significandB, uint256 exponentB) = parts(b);
-        return round(sign, significandA * significandB, int256(exponentA + exponentB) - 300);
+        (uint256 product, int256 exponent) = normalised(a);
+        (uint256 significandB, int256 exponentB) = normalised(b);
+        product *= significandB;
+        uint256 carry = product >> 47;
+        return rounded(sign, product << (1 - carry), 24, exponent + exponentB + int256(carry) - 127);
     }
 }
 
@@ -184,12 +205,14 @@ function divSpecial(uint256 a, uint256 b) pure returns (F32) {
         }
         if (a == INFINITY || b == 0) return fromBits(sign | INFINITY);
         if (b == INFINITY || a == 0) return fromBits(sign);
-        (uint256 significandA, uint256 exponentA) = parts(a);
-        (uint256 significandB, uint256 exponentB) = parts(b);
-        // A subnormal quotient may lie halfway, so that a remainder must be seen: it sets the last of 100 places more.
-        uint256 quotient = (significandA << 100) / significandB;
-        if (quotient * significandB != significandA << 100) quotient |= 1;
-        return round(sign, quotient, int256(exponentA) - int256(exponentB) - 100);
+        (uint256 significand, int256 exponent) = normalised(a);
+        (uint256 significandB, int256 exponentB) = normalised(b);
+        // 2^99 < quotient < 2^101. A subnormal one may lie halfway, so that a remainder must be seen: it sets the last place.
+        significand <<= 100;
+        uint256 quotient = significand / significandB;
+        if (quotient * significandB != significand) quotient |= 1;
+        uint256 carry = quotient >> 100;
+        return rounded(sign, quotient << (1 - carry), 77, exponent - exponentB + int256(carry) + 126);
     }
 }
 
@@ -198,15 +221,9 @@ function sqrt(F32 x) pure returns (F32) {
         uint256 a = F32.unwrap(x);
         if (a & MAGNITUDE == 0 || a == INFINITY) return x;
         if (a > INFINITY) return fromBits(NOT_A_NUMBER);
-        (uint256 significand, uint256 exponent) = parts(a);
-        if (significand < HIDDEN) {
-            // A subnormal number's exponent may wrap here; what follows adds more than it lacks.
-            uint256 places = 23 - log2(significand);
-            significand <<= places;
-            exponent -= places;
-        }
+        (uint256 significand, int256 exponent) = normalised(a);
         // An even power of two is drawn out of the root: 2^48 <= square < 2^50.
-        uint256 even = (exponent + 1) & 1;
+        uint256 even = uint256(exponent + 1) & 1;
         uint256 square = significand << (25 + even);
         // A line is at most one part in 18 off; each of Newton's steps squares that and halves it, and ends at or above the root.
         uint256 root = square / 50_331_648 + 11_184_811;
@@ -215,7 +232,7 @@ function sqrt(F32 x) pure returns (F32) {
         root = (root + square / root) >> 1;
         if (root * root > square) root -= 1;
         // 25 places, the last to be rounded away. As with quotients, no root lies halfway.
-        return fromBits((((exponent - even + 125) >> 1) << 23) + ((root + 1) >> 1));
+        return fromBits((((uint256(exponent) - even + 125) >> 1) << 23) + ((root + 1) >> 1));
     }
 }
 
@@ -236,11 +253,13 @@ function isGreaterThan(F32 x, F32 y) pure returns (bool) {
     unchecked {
         uint256 a = F32.unwrap(x);
         uint256 b = F32.unwrap(y);
-        if (a & MAGNITUDE > INFINITY || b & MAGNITUDE > INFINITY) return false;
-        // Magnitudes are ordered as integers.
-        int256 signedA = a < SIGN ? int256(a) : -int256(a & MAGNITUDE);
-        int256 signedB = b < SIGN ? int256(b) : -int256(b & MAGNITUDE);
-        return signedA > signedB;
+        uint256 magnitudeA = a & MAGNITUDE;
+        uint256 magnitudeB = b & MAGNITUDE;
+        // Magnitudes are ordered as integers, and their wrapped negatives as signed ones.
+        uint256 signA = a >> 31;
+        uint256 signB = b >> 31;
+        if (int256((magnitudeA ^ (0 - signA)) + signA) <= int256((magnitudeB ^ (0 - signB)) + signB)) return false;
+        return magnitudeA <= INFINITY && magnitudeB <= INFINITY;
     }
 }
 
@@ -257,37 +276,45 @@ function parts(uint256 a) pure returns (uint256 significand, uint256 exponent) {
     else significand |= HIDDEN;
 }
 
-/// @dev The binary32 nearest to `significand * 2^exponent`, ties to even, for `significand < 2^250`.
-function round(uint256 sign, uint256 significand, int256 exponent) pure returns (F32) {
+/// @dev A finite number that is not zero is `significand * 2^(exponent - 150)`, `2^23 <= significand < 2^24`, sign apart. The exponent
+/// of a subnormal number is negative or 0.
+function normalised(uint256 a) pure returns (uint256 significand, int256 exponent) {
     unchecked {
-        if (significand == 0) return fromBits(sign);
-        int256 places = int256(log2(significand)) - 23;
-        // The last place of a subnormal number is 2^-149.
-        if (places < -149 - exponent) places = -149 - exponent;
-        if (places <= 0) {
-            significand <<= uint256(-places);
-        } else {
-            uint256 lost = places > 255 ? 255 : uint256(places);
-            significand = (significand + (1 << (lost - 1)) - 1 + ((significand >> lost) & 1)) >> lost;
-        }
-        // A subnormal number has exponent + places = -149; one that rounds up to 2^23 becomes the first normal number.
-        uint256 magnitude = (uint256(exponent + places + 149) << 23) + significand;
-        return fromBits(sign | (magnitude > INFINITY ? INFINITY : magnitude));
+        significand = a & FRACTION;
+        exponent = int256((a >> 23) & 255);
+        if (exponent != 0) return (significand | HIDDEN, exponent);
+        uint256 places = 23 - log2(significand);
+        return (significand << places, 1 - int256(places));
     }
 }
 
-/// @dev The place of the leading one of `x > 0`.
+/// @dev The binary32 of this exponent, as far as there is one, nearest to a significand with `places` more than 24 places; ties to
+/// even.
+function rounded(uint256 sign, uint256 significand, uint256 places, int256 exponent) pure returns (F32) {
+    unchecked {
+        if (exponent > 254) return fromBits(sign | INFINITY);
+        if (exponent < 1) {
+            // The last place of a subnormal number is 2^-149. More than all places lost leave 0, whatever wraps.
+            places += uint256(1 - exponent);
+            exponent = 1;
+        }
+        significand = (significand + (1 << (places - 1)) - 1 + ((significand >> places) & 1)) >> places;
+        // A significand that rounds up to the next power of two carries into the exponent: out of the subnormal numbers into the
+        // normal ones, and out of the largest exponent into infinity.
+        return fromBits(sign | ((uint256(exponent - 1) << 23) + significand));
+    }
+}
+
+/// @dev The place of the leading one of `0 < x < 2^32`. The wrapped difference of a smaller and a larger number has its uppermost bit.
 function log2(uint256 x) pure returns (uint256 place) {
     unchecked {
-        if (x >> 32 != 0) {
-            if (x >> 128 != 0) (x, place) = (x >> 128, 128);
-            if (x >> 64 != 0) (x, place) = (x >> 64, place + 64);
-            if (x >> 32 != 0) (x, place) = (x >> 32, place + 32);
-        }
-        if (x >> 16 != 0) (x, place) = (x >> 16, place + 16);
-        if (x >> 8 != 0) (x, place) = (x >> 8, place + 8);
-        if (x >> 4 != 0) (x, place) = (x >> 4, place + 4);
-        // Two bits for each x below 16.
-        place += (0xffffaa50 >> (2 * x)) & 3;
+        place = ((0xffff - x) >> 255) << 4;
+        x >>= place;
+        uint256 more = ((0xff - x) >> 255) << 3;
+        x >>= more;
+        place |= more;
+        more = ((0xf - x) >> 255) << 2;
+        // Two bits for each number below 16.
+        return (place | more) + ((0xffffaa50 >> ((x >> more) << 1)) & 3);
     }
 }

@@ -24,7 +24,7 @@ library Conversions {
     uint256 private constant HALF_INFINITY = 31 << 10;
     uint256 private constant HALF_NOT_A_NUMBER = HALF_INFINITY | (1 << 9);
 
-    /// @notice The nearest binary32 of an integer of magnitude below 2^64, ties to even.
+    /// @notice The nearest binary32 of an integer of magnitude below 2^32, ties to even.
     function fromInteger(int256 value) internal pure returns (F32) {
         unchecked {
             if (value == 0) return ZERO;

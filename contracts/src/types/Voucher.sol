@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
-import {ReceiptId} from "./Ids.sol";
+import {ChannelId, ReceiptId} from "./Ids.sol";
 
 /// @dev Who pays, and which of that client's channels with one host and one token.
 ///
@@ -31,6 +31,35 @@ struct Voucher {
     bytes32 vs;
 }
 
+/// @notice What became of one voucher.
+enum Settlement {
+    /// All that it says is paid.
+    Paid,
+    /// The rest of the deposit is paid, which was less.
+    PaidInPart,
+    /// Nothing is due: an equal or later one was settled, or what it asks for was refuted.
+    NothingDue,
+    /// It is due, but the deposit is used up.
+    Empty,
+    /// There is no such channel between this client, this host and this token.
+    UnknownChannel,
+    /// The channel is closed.
+    Closed,
+    /// It names a model that is not in the list.
+    UnknownModel,
+    /// The client did not sign this for this channel, this chain and this contract.
+    BadSignature
+}
+
+/// @dev What became of one voucher, and of which channel's. One word, because each costs gas twice: as what the call returns
+/// and in its event.
+///
+///     bits 255 .. 104   the first 19 bytes of the channel's id
+///     bits 103 ..  96   settlement
+///     bits  95 ..   0   what was paid
+type Outcome is bytes32;
+
+using OutcomeFields for Outcome global;
 using PayerFields for Payer global;
 using ChargeFields for Charge global;
 
@@ -75,5 +104,27 @@ library ChargeFields {
 
     function modelIndex(Charge charge) internal pure returns (uint256) {
         return Charge.unwrap(charge) >> 224;
+    }
+}
+
+/// @title What an outcome word holds
+library OutcomeFields {
+    uint256 private constant LOW_BITS = 104;
+
+    function pack(ChannelId id, Settlement settlement_, uint256 paid_) internal pure returns (Outcome) {
+        uint256 prefix = uint256(ChannelId.unwrap(id)) >> LOW_BITS << LOW_BITS;
+        return Outcome.wrap(bytes32(prefix | uint256(settlement_) << 96 | paid_));
+    }
+
+    function channelPrefix(Outcome outcome) internal pure returns (bytes19) {
+        return bytes19(Outcome.unwrap(outcome));
+    }
+
+    function settlement(Outcome outcome) internal pure returns (Settlement) {
+        return Settlement(uint8(uint256(Outcome.unwrap(outcome)) >> 96));
+    }
+
+    function paid(Outcome outcome) internal pure returns (uint96) {
+        return uint96(uint256(Outcome.unwrap(outcome)));
     }
 }

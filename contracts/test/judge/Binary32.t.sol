@@ -97,9 +97,12 @@ contract Binary32Test is VectorFile {
         checkPlain(a, (b & 0x807fffff) | (exponent << 23));
     }
 
-    function testFuzz_fromInteger_equalsPlainRounding_onAnyInteger(int64 value) public pure {
-        vm.assume(value != type(int64).min);
-        uint256 magnitude = uint256(int256(value < 0 ? -value : value));
+    function testFuzz_fromInteger_equalsPlainRounding_onAnyInteger(uint32 magnitude, uint8 places, bool isNegative)
+        public
+        pure
+    {
+        magnitude >>= places % 32;
+        int256 value = isNegative ? -int256(uint256(magnitude)) : int256(uint256(magnitude));
         assertEq(F32.unwrap(Conversions.fromInteger(value)), PlainBinary32.nearest(value < 0, magnitude, 1, 0));
     }
 
