@@ -65,19 +65,12 @@ function add(F32 x, F32 y) pure returns (F32) {
         uint256 exponent = (a >> 23) & 255;
         uint256 exponentB = (b >> 23) & 255;
         if ((INNER_EXPONENTS >> exponent) & (INNER_EXPONENTS >> exponentB) & 1 == 0) return addSpecial(a, b);
-        return addAligned(
-            a, b, exponent, ((a & FRACTION) | HIDDEN) << 64, (((b & FRACTION) | HIDDEN) << 64) >> (exponent - exponentB)
-        );
-    }
-}
-
-/// @dev The sum of `a` and `b`, `|a| >= |b|`, whose significands lie `larger` and `smaller` with a's last place at bit 64: what fell
-/// off the smaller one is too small to turn a rounding.
-function addAligned(uint256 a, uint256 b, uint256 exponent, uint256 larger, uint256 smaller) pure returns (F32) {
-    unchecked {
+        // 64 places below the larger operand's last: what falls off the smaller one is too small to turn a rounding.
+        uint256 sum = ((a & FRACTION) | HIDDEN) << 64;
+        uint256 smaller = (((b & FRACTION) | HIDDEN) << 64) >> (exponent - exponentB);
         if ((a ^ b) & SIGN == 0) {
             // 2^87 <= sum < 2^89
-            uint256 sum = larger + smaller;
+            sum += smaller;
             uint256 carry = sum >> 88;
             sum <<= 1 - carry;
             // The leading one is bit 88 now, the last place of the result bit 65. A sum that rounds up to the next power of two
@@ -85,13 +78,13 @@ function addAligned(uint256 a, uint256 b, uint256 exponent, uint256 larger, uint
             sum = ((exponent + carry - 1) << 23) + ((sum + ((1 << 64) - 1) + ((sum >> 65) & 1)) >> 65);
             return fromBits((a & SIGN) | sum);
         }
-        // 2^86 <= rest < 2^88, or else the exponents differ by one at most.
-        uint256 rest = larger - smaller;
-        if (rest >> 86 == 0) return cancelled(a & SIGN, rest >> 63, exponent);
-        uint256 borrow = 1 - (rest >> 87);
-        rest <<= borrow;
-        rest = ((exponent - borrow - 1) << 23) + ((rest + ((1 << 63) - 1) + ((rest >> 64) & 1)) >> 64);
-        return fromBits((a & SIGN) | rest);
+        sum -= smaller;
+        // 2^86 <= sum < 2^88, or else the exponents differ by one at most.
+        if (sum >> 86 == 0) return cancelled(a & SIGN, sum >> 63, exponent);
+        uint256 borrow = 1 - (sum >> 87);
+        sum <<= borrow;
+        sum = ((exponent - borrow - 1) << 23) + ((sum + ((1 << 63) - 1) + ((sum >> 64) & 1)) >> 64);
+        return fromBits((a & SIGN) | sum);
     }
 }
 
@@ -126,11 +119,20 @@ function addSpecial(uint256 a, uint256 b) pure returns (F32) {
             if (magnitude < 2 * HIDDEN) return fromBits((a & SIGN) | magnitude);
             return fromBits((a & SIGN) | (HIDDEN + ((magnitude + ((magnitude >> 1) & 1)) >> 1)));
         }
+        // As in `add`, but that b may lack its leading one, and that the sum may overflow.
         (uint256 smaller, uint256 exponentB) = parts(b);
         uint256 exponent = magnitude >> 23;
         smaller = (smaller << 64) >> (exponent - exponentB);
-        F32 sum = addAligned(a, b, exponent, ((a & FRACTION) | HIDDEN) << 64, smaller);
-        return F32.unwrap(sum) & MAGNITUDE > INFINITY ? fromBits((a & SIGN) | INFINITY) : sum;
+        magnitude = ((a & FRACTION) | HIDDEN) << 64;
+        if ((a ^ b) & SIGN == 0) {
+            magnitude += smaller;
+            uint256 carry = magnitude >> 88;
+            return rounded(a & SIGN, magnitude << (1 - carry), 65, int256(exponent + carry));
+        }
+        magnitude -= smaller;
+        if (magnitude >> 86 == 0) return cancelled(a & SIGN, magnitude >> 63, exponent);
+        uint256 borrow = 1 - (magnitude >> 87);
+        return rounded(a & SIGN, magnitude << borrow, 64, int256(exponent - borrow));
     }
 }
 

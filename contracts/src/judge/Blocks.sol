@@ -103,6 +103,6 @@ library Blocks {
 
     /// @dev The little-endian 16 bits at `offset`.
     function half(bytes calldata block_, uint256 offset) private pure returns (uint256) {
-        return Words.swappedPairs(Words.load(block_, offset)) >> 240;
+        return Words.firstPair(Words.load(block_, offset));
     }
 }

@@ -38,12 +38,14 @@ library Blocks256 {
     {
         unchecked {
             uint256 blockBytes = kind.blockBytes();
+            bool isSixBits = kind == WeightType.Q6_K;
+            bool hasFifth = kind == WeightType.Q5_K;
             uint256 offset;
             for (uint256 column; column < quants.length; column += 256) {
                 F32 scale = Words.number(scales, column >> 6);
-                F32 term = kind == WeightType.Q6_K
+                F32 term = isSixBits
                     ? term6(weights, offset, quants, column, scale)
-                    : term45(weights, offset, quants, column, scale, kind == WeightType.Q5_K);
+                    : term45(weights, offset, quants, column, scale, hasFifth);
                 accumulator = accumulator + term;
                 offset += blockBytes;
             }
@@ -82,18 +84,25 @@ library Blocks256 {
             }
             int256 s;
             int256 m;
-            for (uint256 j; j < 8; ++j) {
-                uint256 lanes = Lanes.reversed(Words.load(weights, offset + ((j >> 1) << 5)));
-                lanes = ((lanes >> ((j & 1) << 2)) & LOW_NIBBLES) | (((fifths >> j) & EVERY_BYTE) << 4);
-                (uint256 even, uint256 odd) = Lanes.signed(Words.load(quants, column + (j << 5)));
-                int256 u = Lanes.sum(even + odd);
-                uint256 shift = 56 - (j << 3);
-                s += int256((scales >> shift) & 63) * (Lanes.dot(lanes, middle, even, odd) + int256(middle) * u);
+            for (uint256 shift = 64; shift > 0; column += 64) {
+                uint256 lanes = Lanes.reversed(Words.load(weights, offset));
+                offset += 32;
+                shift -= 8;
+                uint256 fifth = (fifths & EVERY_BYTE) << 4;
+                (int256 dot, int256 u) =
+                    Lanes.dotAndSum((lanes & LOW_NIBBLES) | fifth, middle, Words.load(quants, column));
+                s += int256((scales >> shift) & 63) * dot;
                 m += int256((minimums >> shift) & 63) * u;
+                shift -= 8;
+                fifth = ((fifths >> 1) & EVERY_BYTE) << 4;
+                (dot, u) =
+                    Lanes.dotAndSum(((lanes >> 4) & LOW_NIBBLES) | fifth, middle, Words.load(quants, column + 32));
+                s += int256((scales >> shift) & 63) * dot;
+                m += int256((minimums >> shift) & 63) * u;
+                fifths >>= 2;
             }
-            head = Words.swappedPairs(head);
-            F32 product = Conversions.fromInteger(s) * (Conversions.fromF16(head >> 240) * scale);
-            return product - Conversions.fromInteger(m) * (Conversions.fromF16((head >> 224) & 0xffff) * scale);
+            F32 product = Conversions.fromInteger(s) * (Conversions.fromF16(Words.firstPair(head)) * scale);
+            return product - Conversions.fromInteger(m) * (Conversions.fromF16(Words.firstPair(head << 16)) * scale);
         }
     }
 
@@ -113,7 +122,7 @@ library Blocks256 {
                 lanes |= ((upper >> ((j & 3) << 1)) & (3 * EVERY_BYTE)) << 4;
                 s += halves(Lanes.reversedHalves(lanes), Words.load(quants, column + (j << 5)), tail << (j << 4));
             }
-            F32 d = Conversions.fromF16(Words.swappedPairs(tail << 128) >> 240);
+            F32 d = Conversions.fromF16(Words.firstPair(tail << 128));
             return Conversions.fromInteger(s) * (d * scale);
         }
     }

@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 // Casts between signed and unsigned words keep every bit.
 // forge-lint: disable-start(unsafe-typecast)
 
-import {F32} from "./Binary32.sol";
+import {F32, fromBits} from "./Binary32.sol";
 import {Conversions} from "./Conversions.sol";
 import {Lanes} from "./Lanes.sol";
 import {WeightType} from "./WeightType.sol";
@@ -42,51 +42,48 @@ library Blocks32 {
         returns (F32)
     {
         unchecked {
+            // What the loop asks is asked once: every comparison of an enumeration checks its range.
             uint256 blockBytes = kind.blockBytes();
+            bool isByte = kind == WeightType.Q8_0;
             bool hasMinimum = kind == WeightType.Q4_1 || kind == WeightType.Q5_1;
+            bool hasFifth = kind == WeightType.Q5_0 || kind == WeightType.Q5_1;
             uint256 offset;
+            uint256 eight;
             for (uint256 column; column < quants.length; column += 32) {
-                F32 scale = Words.number(scales, column >> 3);
-                (int256 s, int256 u) = sums(kind, weights, offset, Words.load(quants, column));
-                uint256 head = Words.swappedPairs(Words.load(weights, offset));
-                F32 term = Conversions.fromInteger(s) * (Conversions.fromF16(head >> 240) * scale);
-                if (hasMinimum) {
-                    F32 minimum = Conversions.fromF16((head >> 224) & 0xffff);
-                    term = term + minimum * (Conversions.fromInteger(u) * scale);
+                if (column & 255 == 0) eight = Words.swapped(Words.load(scales, column >> 3));
+                F32 scale = fromBits(eight >> 224);
+                eight <<= 32;
+                uint256 q = Words.load(quants, column);
+                uint256 head = Words.load(weights, offset);
+                F32 product = Conversions.fromF16(Words.firstPair(head)) * scale;
+                if (isByte) {
+                    int256 s = Lanes.dot(Words.load(weights, offset + 2), q);
+                    accumulator = accumulator + Conversions.fromInteger(s) * product;
+                } else if (hasMinimum) {
+                    uint256 lanes = unpacked(head << 32, hasFifth);
+                    (int256 s, int256 u) = Lanes.dotAndSum(lanes, hasFifth ? 16 : 8, q);
+                    F32 minimum = Conversions.fromF16(Words.firstPair(head << 16));
+                    minimum = minimum * (Conversions.fromInteger(u) * scale);
+                    accumulator = accumulator + (Conversions.fromInteger(s) * product + minimum);
+                } else {
+                    uint256 lanes = unpacked(head << 16, hasFifth);
+                    int256 s = Lanes.dot(lanes, hasFifth ? 16 : 8, q);
+                    accumulator = accumulator + Conversions.fromInteger(s) * product;
                 }
-                accumulator = accumulator + term;
                 offset += blockBytes;
             }
             return accumulator;
         }
     }
 
-    /// @dev `s` and, where the type has a minimum, `u` of the block at `offset`.
-    function sums(WeightType kind, bytes calldata weights, uint256 offset, uint256 quants)
-        private
-        pure
-        returns (int256 s, int256 u)
-    {
-        unchecked {
-            if (kind == WeightType.Q8_0) return (Lanes.dot(Words.load(weights, offset + 2), quants), 0);
-            bool hasMinimum = kind == WeightType.Q4_1 || kind == WeightType.Q5_1;
-            offset += hasMinimum ? 4 : 2;
-            uint256 lanes;
-            int256 middle = 8;
-            if (kind >= WeightType.Q5_0) {
-                lanes = fifths(Words.load(weights, offset) >> 224);
-                middle = 16;
-                offset += 4;
-            }
-            uint256 nibbles = Words.load(weights, offset) >> 128;
-            lanes |= Lanes.reversedHalves((((nibbles >> 4) & NIBBLES) << 128) | (nibbles & NIBBLES));
-            (uint256 even, uint256 odd) = Lanes.signed(quants);
-            s = Lanes.dot(lanes, uint256(middle), even, odd);
-            if (hasMinimum) {
-                u = Lanes.sum(even + odd);
-                s += middle * u;
-            }
+    /// @dev The weights of a block in reversed lanes; `rest` is what follows its scales, uppermost.
+    function unpacked(uint256 rest, bool hasFifth) private pure returns (uint256 lanes) {
+        if (hasFifth) {
+            lanes = fifths(rest >> 224);
+            rest <<= 32;
         }
+        rest >>= 128;
+        lanes |= Lanes.reversedHalves((((rest >> 4) & NIBBLES) << 128) | (rest & NIBBLES));
     }
 
     /// @dev Bits k of a little-endian word, 16 each, in the bytes k of reversed lanes.

@@ -28,8 +28,9 @@ library Conversions {
     function fromInteger(int256 value) internal pure returns (F32) {
         unchecked {
             if (value == 0) return ZERO;
-            uint256 sign = value < 0 ? SIGN : 0;
-            uint256 magnitude = uint256(value < 0 ? -value : value);
+            // A negative word is the complement of its magnitude, less one.
+            uint256 isNegative = uint256(value) >> 255;
+            uint256 magnitude = (uint256(value) ^ (0 - isNegative)) + isNegative;
             uint256 place = log2(magnitude);
             if (place > 23) {
                 uint256 places = place - 23;
@@ -37,7 +38,7 @@ library Conversions {
             } else {
                 magnitude <<= 23 - place;
             }
-            return fromBits(sign | (((place + 126) << 23) + magnitude));
+            return fromBits((isNegative << 31) | (((place + 126) << 23) + magnitude));
         }
     }
 

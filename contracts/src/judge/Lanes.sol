@@ -44,20 +44,33 @@ library Lanes {
         }
     }
 
-    /// @notice The sum of lanes that hold -2048 to 2047 each.
-    function sum(uint256 lanes) internal pure returns (int256) {
+    /// @notice The sum of the products of 32 bytes, `middle` less than they say, with 32 signed bytes. The former lie in reversed lanes;
+    /// `middle` is half their range, 8 or 16.
+    function dot(uint256 bytes_, uint256 middle, uint256 quants) internal pure returns (int256) {
+        (uint256 even, uint256 odd) = signed(quants);
+        return dot(bytes_, middle, even, odd);
+    }
+
+    /// @notice The sum of the products of 32 bytes, in reversed lanes, with 32 signed bytes, and the sum of the latter. `middle` is half
+    /// the former's range, 8 or 16.
+    function dotAndSum(uint256 bytes_, uint256 middle, uint256 quants)
+        internal
+        pure
+        returns (int256 product, int256 sum_)
+    {
         unchecked {
-            return top(lanes * ONES);
+            (uint256 even, uint256 odd) = signed(quants);
+            // Lanes of the sum hold 256 at most.
+            sum_ = top((even + odd) * ONES);
+            product = dot(bytes_, middle, even, odd) + int256(middle) * sum_;
         }
     }
 
-    /// @notice The sum of the products of 32 bytes, `middle` less than they say, with the quants whose signed lanes are `even` and
-    /// `odd`. The bytes lie in reversed lanes; `middle` is half their range, 8 or 16.
-    function dot(uint256 bytes_, uint256 middle, uint256 even, uint256 odd) internal pure returns (int256) {
+    function dot(uint256 bytes_, uint256 middle, uint256 even, uint256 odd) private pure returns (int256) {
         unchecked {
+            middle *= ONES;
             // 16 * 16 * 128 is the most a lane can hold.
-            return top((((bytes_ >> 8) & LOW_BYTES) - middle * ONES) * even)
-                + top(((bytes_ & LOW_BYTES) - middle * ONES) * odd);
+            return top((((bytes_ >> 8) & LOW_BYTES) - middle) * even) + top(((bytes_ & LOW_BYTES) - middle) * odd);
         }
     }
 

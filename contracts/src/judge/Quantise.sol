@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 // Casts between signed and unsigned words keep every bit.
 // forge-lint: disable-start(unsafe-typecast)
 
-import {F32, MAGNITUDE, ZERO, fromBits} from "./Binary32.sol";
+import {F32, ZERO, fromBits} from "./Binary32.sol";
 import {Conversions} from "./Conversions.sol";
 import {Words} from "./Words.sol";
 
@@ -12,6 +12,9 @@ import {Words} from "./Words.sol";
 library Quantise {
     /// @notice Bytes that are no whole number of words.
     error BlockLength(uint256 blockBytes);
+
+    uint256 private constant MAGNITUDES = 0x000000007fffffff000000007fffffff000000007fffffff000000007fffffff;
+    uint256 private constant GUARDS = 0x8000000000000000800000000000000080000000000000008000000000000000;
 
     /// @dev `2^-120`: a block whose largest magnitude is below counts as all zero.
     F32 private constant AMAX_MIN = F32.wrap(7 << 23);
@@ -21,18 +24,29 @@ library Quantise {
     function amax(bytes calldata x) internal pure returns (F32) {
         unchecked {
             if (x.length & 3 != 0) revert BlockLength(x.length);
-            // Magnitudes are ordered as integers, and what is not finite lies above all numbers.
+            // Magnitudes are ordered as integers, and what is not finite lies above all numbers. Eight at a time, in lanes of 64 bits:
+            // a lane's uppermost bit, set beforehand, outlives the subtraction of a number that is not larger.
             uint256 largest;
             for (uint256 offset; offset < x.length; offset += 32) {
                 uint256 eight = Words.swapped(Words.load(x, offset));
                 uint256 rest = x.length - offset;
-                if (rest < 32) eight >>= 256 - 8 * rest;
-                for (; eight != 0; eight >>= 32) {
-                    uint256 magnitude = eight & MAGNITUDE;
-                    if (magnitude > largest) largest = magnitude;
-                }
+                if (rest < 32) eight = eight >> (256 - 8 * rest);
+                largest = larger(largest, eight & MAGNITUDES);
+                largest = larger(largest, (eight >> 32) & MAGNITUDES);
             }
+            largest = larger(largest, largest >> 128);
+            largest = larger(largest, largest >> 64);
             return fromBits(largest);
+        }
+    }
+
+    /// @dev The larger of each of four numbers of 31 bits and another.
+    function larger(uint256 x, uint256 y) private pure returns (uint256) {
+        unchecked {
+            uint256 isLarger = ((y | GUARDS) - x) & GUARDS;
+            // The guard of a lane becomes all of its lower half.
+            isLarger = (isLarger - (isLarger >> 32)) >> 31;
+            return x ^ ((x ^ y) & isLarger);
         }
     }
 

@@ -1,55 +1,65 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
-import {F32, fromBits} from "./Binary32.sol";
+import {F32, ZERO, fromBits} from "./Binary32.sol";
 import {Words} from "./Words.sol";
 
 /// @notice Sums of vectors in 16 virtual lanes, and maxima, section 3 of `docs/arithmetic.md`.
+///
+/// Lanes are two words of eight binary32, lanes 0 to 7 and 8 to 15, the lowest lane uppermost: `Words.swapped` of what a tile
+/// holds in calldata, and the other way round.
 library Vectors {
     /// @notice Two vectors of different lengths, or of no whole number of words.
     error VectorLength(uint256 xBytes, uint256 yBytes);
 
-    /// @dev The most negative finite number, where a maximum starts.
-    F32 private constant LEAST = F32.wrap(0xff7fffff);
+    /// @notice The most negative finite number, where a maximum starts.
+    F32 internal constant LEAST = F32.wrap(0xff7fffff);
 
     /// @notice Adds the products of two vectors of little-endian binary32 to the lanes: product i to lane i modulo 16, upwards.
-    function addProducts(F32[16] memory lanes, bytes calldata x, bytes calldata y) internal pure {
+    function addProducts(uint256 low, uint256 high, bytes calldata x, bytes calldata y)
+        internal
+        pure
+        returns (uint256, uint256)
+    {
         unchecked {
             if (x.length != y.length || x.length & 3 != 0) revert VectorLength(x.length, y.length);
-            for (uint256 offset; offset < x.length; offset += 32) {
-                uint256 xs = Words.swapped(Words.load(x, offset));
-                uint256 ys = Words.swapped(Words.load(y, offset));
-                uint256 lane = (offset >> 2) & 15;
-                uint256 rest = x.length - offset;
-                uint256 last = rest < 32 ? 256 - 8 * rest : 0;
-                for (uint256 shift = 256; shift > last; ++lane) {
-                    shift -= 32;
-                    lanes[lane] = lanes[lane] + fromBits(xs >> shift) * fromBits(ys >> shift);
-                }
+            for (uint256 offset; offset < x.length; offset += 64) {
+                low = addEight(low, x, y, offset);
+                if (offset + 32 < x.length) high = addEight(high, x, y, offset + 32);
             }
+            return (low, high);
         }
     }
 
     /// @notice Adds the numbers of a vector of little-endian binary32 to the lanes, number i to lane i modulo 16.
-    function addNumbers(F32[16] memory lanes, bytes calldata x) internal pure {
+    function addNumbers(uint256 low, uint256 high, bytes calldata x) internal pure returns (uint256, uint256) {
         unchecked {
             if (x.length & 3 != 0) revert VectorLength(x.length, 0);
             for (uint256 offset; offset < x.length; offset += 4) {
-                uint256 lane = (offset >> 2) & 15;
-                lanes[lane] = lanes[lane] + Words.number(x, offset);
+                uint256 shift = 224 - ((offset & 31) << 3);
+                F32 number = Words.number(x, offset);
+                if (offset & 32 == 0) low = replaced(low, shift, fromBits(low >> shift) + number);
+                else high = replaced(high, shift, fromBits(high >> shift) + number);
             }
+            return (low, high);
         }
     }
 
-    /// @notice The sum of the lanes, by halves. The lanes are used up.
-    function fold(F32[16] memory lanes) internal pure returns (F32) {
+    /// @notice The sum of the lanes, by halves.
+    function fold(uint256 low, uint256 high) internal pure returns (F32) {
         unchecked {
-            for (uint256 stride = 8; stride > 0; stride >>= 1) {
-                for (uint256 lane; lane < stride; ++lane) {
-                    lanes[lane] = lanes[lane] + lanes[lane + stride];
+            uint256 lanes;
+            for (uint256 shift; shift < 256; shift += 32) {
+                lanes |= uint256(F32.unwrap(fromBits(low >> shift) + fromBits(high >> shift))) << shift;
+            }
+            // Lanes l and l + width are summed where lane l + width lies, so that the sum of all ends in the last lane.
+            for (uint256 width = 128; width >= 32; width >>= 1) {
+                for (uint256 shift; shift < width; shift += 32) {
+                    F32 sum = fromBits(lanes >> (shift + width)) + fromBits(lanes >> shift);
+                    lanes = replaced(lanes, shift, sum);
                 }
             }
-            return lanes[0];
+            return fromBits(lanes);
         }
     }
 
@@ -61,12 +71,33 @@ library Vectors {
                 before = before.maximum(Words.number(x, offset));
             }
             // Adding +0 turns -0 to +0.
-            return before + F32.wrap(0);
+            return before + ZERO;
         }
     }
 
-    /// @notice Where a maximum starts: the most negative finite number.
-    function least() internal pure returns (F32) {
-        return LEAST;
+    /// @dev Eight lanes and the products of words `offset` to `offset + 28`, as far as there are any.
+    function addEight(uint256 lanes, bytes calldata x, bytes calldata y, uint256 offset)
+        private
+        pure
+        returns (uint256 sums)
+    {
+        unchecked {
+            uint256 xs = Words.swapped(Words.load(x, offset));
+            uint256 ys = Words.swapped(Words.load(y, offset));
+            uint256 rest = x.length - offset;
+            uint256 last = rest < 32 ? 256 - 8 * rest : 0;
+            for (uint256 shift = 256; shift > last;) {
+                shift -= 32;
+                F32 sum = fromBits(lanes >> shift) + fromBits(xs >> shift) * fromBits(ys >> shift);
+                sums = (sums << 32) | F32.unwrap(sum);
+            }
+            // Lanes beyond the last product stay.
+            return (sums << last) | (lanes & ((1 << last) - 1));
+        }
+    }
+
+    /// @dev `lanes` with the one at `shift` replaced.
+    function replaced(uint256 lanes, uint256 shift, F32 lane) private pure returns (uint256) {
+        return (lanes & ~(0xffffffff << shift)) | (uint256(F32.unwrap(lane)) << shift);
     }
 }

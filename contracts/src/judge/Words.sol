@@ -28,6 +28,11 @@ library Words {
         return ((sixteen & ODD_BYTES) << 8) | ((sixteen >> 8) & ODD_BYTES);
     }
 
+    /// @notice The two bytes that are uppermost, as a little-endian number.
+    function firstPair(uint256 word) internal pure returns (uint256) {
+        return (word >> 248) | ((word >> 232) & 0xff00);
+    }
+
     /// @notice The little-endian word at `offset`.
     function number(bytes calldata source, uint256 offset) internal pure returns (F32) {
         return fromBits(swapped(load(source, offset)) >> 224);

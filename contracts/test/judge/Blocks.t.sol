@@ -7,6 +7,7 @@ pragma solidity 0.8.37;
 import {F32, ZERO} from "../../src/judge/Binary32.sol";
 import {Blocks} from "../../src/judge/Blocks.sol";
 import {WeightType} from "../../src/judge/WeightType.sol";
+import {Conversions} from "../../src/judge/Conversions.sol";
 import {Harness} from "./Harness.sol";
 import {PlainBlocks} from "./PlainBlocks.sol";
 import {VectorFile} from "./VectorFile.sol";
@@ -89,6 +90,24 @@ contract BlocksTest is VectorFile {
                 (weights[start], weights[start + 1]) = (0x00, 0x3c);
                 if (kind != WeightType.Q6_K) (weights[2], weights[3]) = (0x00, 0x3c);
                 checkPlain(kind, weights, filled(fills[i % 6], kind.blockLength()), hex"0000803f", ZERO);
+            }
+        }
+    }
+
+    /// @dev Eight halves are widened together or one by one: every half with seven normal ones, and with seven others.
+    function test_run_widensEveryHalf_inAnyCompany() public view {
+        bytes memory ones;
+        for (uint256 i; i < 8; ++i) {
+            ones = bytes.concat(ones, i == 3 ? bytes4(0x0000803f) : bytes4(0));
+        }
+        for (uint256 half; half < 1 << 16; half += 1 + half % 7) {
+            if (!Conversions.isFiniteF16(half)) continue;
+            bytes2 little = bytes2(uint16((half >> 8) | (half << 8)));
+            for (uint256 company; company < 2; ++company) {
+                bytes2 other = company == 0 ? bytes2(0x003c) : bytes2(0x0100);
+                bytes memory row = bytes.concat(other, other, other, little, other, other, other, other);
+                (F32 found,) = harness.run(WeightType.F16, row, ones, "", ZERO);
+                assertEq(F32.unwrap(found), F32.unwrap(Conversions.fromF16(half) + ZERO));
             }
         }
     }

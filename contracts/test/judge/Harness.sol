@@ -35,25 +35,24 @@ contract Harness {
         gas -= gasleft();
     }
 
-    function addProducts(F32[16] memory lanes, bytes calldata x, bytes calldata y)
+    function addProducts(uint256 low, uint256 high, bytes calldata x, bytes calldata y)
         external
         view
-        returns (F32[16] memory, uint256 gas)
+        returns (uint256, uint256, uint256 gas)
     {
         gas = gasleft();
-        Vectors.addProducts(lanes, x, y);
+        (low, high) = Vectors.addProducts(low, high, x, y);
         gas -= gasleft();
-        return (lanes, gas);
+        return (low, high, gas);
     }
 
-    function addNumbers(F32[16] memory lanes, bytes calldata x) external pure returns (F32[16] memory) {
-        Vectors.addNumbers(lanes, x);
-        return lanes;
+    function addNumbers(uint256 low, uint256 high, bytes calldata x) external pure returns (uint256, uint256) {
+        return Vectors.addNumbers(low, high, x);
     }
 
-    function fold(F32[16] memory lanes) external view returns (F32 result, uint256 gas) {
+    function fold(uint256 low, uint256 high) external view returns (F32 result, uint256 gas) {
         gas = gasleft();
-        result = Vectors.fold(lanes);
+        result = Vectors.fold(low, high);
         gas -= gasleft();
     }
 
