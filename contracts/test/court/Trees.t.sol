@@ -146,10 +146,12 @@ contract CountedTreeTest is Test {
         assertEq(harness.bind(Domains.PROMPT, leafCount, root), PlainTree.bind("candor/1/prompt", leafCount, root));
         assertEq(harness.bind(Domains.MODEL, leafCount, root), PlainTree.bind("candor/1/model", leafCount, root));
         assertEq(
-            harness.bind(Domains.MODEL_TENSOR, leafCount, root), PlainTree.bind("candor/1/model/tensor", leafCount, root)
+            harness.bind(Domains.MODEL_TENSOR, leafCount, root),
+            PlainTree.bind("candor/1/model/tensor", leafCount, root)
         );
         assertEq(
-            harness.bind(Domains.MODEL_ROTARY, leafCount, root), PlainTree.bind("candor/1/model/rotary", leafCount, root)
+            harness.bind(Domains.MODEL_ROTARY, leafCount, root),
+            PlainTree.bind("candor/1/model/rotary", leafCount, root)
         );
     }
 }
