@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {ChannelId, ModelRoot, ReceiptId} from "../types/Ids.sol";
-import {Outcome, Voucher} from "../types/Voucher.sol";
+import {Voucher} from "../types/Voucher.sol";
 
 /// @title Prepaid channels from clients to hosts
 /// @notice A client puts money into a channel and signs, off chain, one voucher after the other. Each says how much the host
@@ -91,12 +91,15 @@ interface IChannels {
     /// @param deposited What vouchers can draw on now.
     event ChannelFunded(ChannelId indexed id, address indexed payer, uint256 amount, uint256 deposited);
 
-    /// @notice Vouchers of a host were settled.
+    /// @notice Vouchers of a host were settled. The vouchers themselves are in the call.
     /// @param host Who was paid.
     /// @param token In what.
+    /// @param model The model that answered.
     /// @param paid How much, over all vouchers.
-    /// @param outcomes One for each voucher, in their order.
-    event VouchersSettled(address indexed host, IERC20 indexed token, uint256 paid, Outcome[] outcomes);
+    /// @param settlements What became of each voucher: one byte each, a `Settlement`, in their order.
+    event VouchersSettled(
+        address indexed host, IERC20 indexed token, ModelRoot indexed model, uint256 paid, bytes settlements
+    );
 
     /// @notice A client asked to close.
     /// @param id The channel.
@@ -137,8 +140,8 @@ interface IChannels {
     /// @notice Nothing arrived.
     error ZeroDeposit();
 
-    /// @notice A channel to nobody.
-    error ZeroHost();
+    /// @notice A channel from nobody or to nobody.
+    error ZeroAddress();
 
     /// @notice More than a channel can count.
     /// @param deposited What it would hold.
@@ -184,13 +187,13 @@ interface IChannels {
     /// call, and the host is paid.
     /// @param host Who is paid.
     /// @param token In what.
-    /// @param models The roots that the vouchers name by index.
+    /// @param model The model that answered. Vouchers for another model go into another call.
     /// @param vouchers The vouchers.
     /// @return paid What the host got.
-    /// @return outcomes What became of each voucher.
-    function settle(address host, IERC20 token, ModelRoot[] calldata models, Voucher[] calldata vouchers)
+    /// @return settlements What became of each voucher: one byte each, a `Settlement`, in their order.
+    function settle(address host, IERC20 token, ModelRoot model, Voucher[] calldata vouchers)
         external
-        returns (uint256 paid, Outcome[] memory outcomes);
+        returns (uint256 paid, bytes memory settlements);
 
     /// @notice Starts the delay after which the client may close. The host has that long to settle.
     function requestClose(Terms calldata terms) external;

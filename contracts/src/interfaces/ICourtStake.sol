@@ -45,8 +45,9 @@ interface ICourtStake {
     function unlock(uint256 amount) external;
 
     /// @notice Takes locked stake from everybody who has a share in the vault, queued withdrawals included, pro rata.
-    /// @dev Reverts with `InsufficientLock` where less is locked. Never reverts because of `to`: what the asset refuses to
-    /// send is kept for `to`, who calls `IHostVault.collect`.
+    /// @dev Reverts with `InsufficientLock` where less is locked. Never reverts because of `to`: where the asset
+    /// refuses to go there, `to` gets shares of the vault that are worth as much. Otherwise a host could have itself beaten by a
+    /// friend whom the asset has banned, and no verdict against it could ever be carried out.
     /// @return taken What was taken: `amount`, or what is left of the vault.
     function slash(uint256 amount, address to) external returns (uint256 taken);
 

@@ -30,17 +30,6 @@ interface IHostVault is IERC4626, ICourtStake {
     /// @param id The withdrawal.
     event WithdrawalClaimed(WithdrawalId indexed id);
 
-    /// @notice The token refused to send slashed stake, and the vault keeps it for the winner.
-    /// @param to The winner.
-    /// @param amount How much.
-    event PaymentKept(address indexed to, uint256 amount);
-
-    /// @notice A winner fetched what the vault had kept.
-    /// @param owner The winner.
-    /// @param receiver Where it went.
-    /// @param amount How much.
-    event PaymentCollected(address indexed owner, address indexed receiver, uint256 amount);
-
     /// @notice A withdrawal of no shares, or a deposit that is worth none.
     error ZeroShares();
 
@@ -57,6 +46,11 @@ interface IHostVault is IERC4626, ICourtStake {
     /// @param shares How many shares there are.
     error VaultExhausted(uint256 assets, uint256 shares);
 
+    /// @notice More shares than the vault can count.
+    /// @param shares How many.
+    /// @param sharesMax How many it could still take.
+    error TooManyShares(uint256 shares, uint256 sharesMax);
+
     /// @notice There is no such withdrawal, or it was claimed.
     /// @param id The withdrawal.
     error UnknownWithdrawal(WithdrawalId id);
@@ -71,10 +65,6 @@ interface IHostVault is IERC4626, ICourtStake {
     /// @param owner Its owner.
     /// @param caller Who called.
     error NotWithdrawalOwner(WithdrawalId id, address owner, address caller);
-
-    /// @notice Nothing is kept for the caller.
-    /// @param owner The caller.
-    error NothingKept(address owner);
 
     /// @notice A delay or horizon outside what makes sense.
     /// @param withdrawalDelay The delay asked for.
@@ -97,11 +87,6 @@ interface IHostVault is IERC4626, ICourtStake {
     /// @return assets What was paid.
     function claimTo(WithdrawalId id, address receiver) external returns (uint256 assets);
 
-    /// @notice Fetches slashed stake that the token once refused to send to the caller.
-    /// @param receiver Where it goes.
-    /// @return amount How much.
-    function collect(address receiver) external returns (uint256 amount);
-
     /// @notice One withdrawal; all zero where there is none, or no more.
     /// @param id The withdrawal.
     /// @return owner Who will be paid.
@@ -111,9 +96,6 @@ interface IHostVault is IERC4626, ICourtStake {
 
     /// @notice How many withdrawals were ever asked for; the next one gets this number.
     function withdrawalCount() external view returns (uint256);
-
-    /// @notice How much slashed stake is kept for `owner`.
-    function keptFor(address owner) external view returns (uint256);
 
     /// @notice Seconds between asking for a withdrawal and claiming it.
     function withdrawalDelay() external view returns (uint256);

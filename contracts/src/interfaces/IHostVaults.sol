@@ -17,6 +17,10 @@ interface IHostVaults {
     /// @notice A vault behind nobody.
     error ZeroHost();
 
+    /// @notice There is no code where the token should be.
+    /// @param asset The address.
+    error NotAToken(address asset);
+
     /// @notice Makes a vault. Anybody may; only the host can register it as its own.
     /// @param asset The token that it holds.
     /// @param host The host that it is behind.

@@ -55,8 +55,8 @@ interface IVerdicts {
     /// @param host The receipt's host.
     error ForeignAgent(address agentOwner, address host);
 
-    /// @notice The receipt does not answer the job: another provider, another client, another request, a choice other than
-    /// the first, or an answer that was cut short.
+    /// @notice The receipt does not answer the job: another provider, another request, a choice other than the first, or an
+    /// answer that was cut short.
     /// @param commerce The contract that holds the job.
     /// @param jobId The job.
     /// @param receipt The receipt.
@@ -86,8 +86,8 @@ interface IVerdicts {
     /// there is an answer, and with the nonce in it no other request has it.
     /// @param commerce The contract that holds the job.
     /// @param jobId The job.
-    /// @param receipt The receipt's fields, one word each, in the order in which EIP-712 has them.
-    function decideJob(IAgenticCommerce commerce, uint256 jobId, bytes32[23] calldata receipt) external;
+    /// @param receipt The receipt's 23 fields, one word each, in the order in which EIP-712 has them.
+    function decideJob(IAgenticCommerce commerce, uint256 jobId, bytes calldata receipt) external;
 
     /// @notice Completes a job whose evaluator is this contract, because its client is content.
     function acceptJob(IAgenticCommerce commerce, uint256 jobId) external;

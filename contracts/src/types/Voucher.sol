@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
-import {ChannelId, ReceiptId} from "./Ids.sol";
+import {ReceiptId} from "./Ids.sol";
 
 /// @dev Who pays, and which of that client's channels with one host and one token.
 ///
@@ -11,7 +11,7 @@ type Payer is bytes32;
 
 /// @dev What the client owes by a voucher. Every bit pattern means something, so none can stop a batch.
 ///
-///     bits 255 .. 224   index of the model's root in the list that comes with the batch
+///     bits 255 .. 224   nothing; they are ignored
 ///     bits 223 .. 160   output tokens, of the channel's whole life
 ///     bits 159 ..  96   prompt tokens, of the channel's whole life
 ///     bits  95 ..   0   amount, of the channel's whole life, in the smallest unit of the token
@@ -45,21 +45,10 @@ enum Settlement {
     UnknownChannel,
     /// The channel is closed.
     Closed,
-    /// It names a model that is not in the list.
-    UnknownModel,
-    /// The client did not sign this for this channel, this chain and this contract.
+    /// The client did not sign this for this model, this channel, this chain and this contract.
     BadSignature
 }
 
-/// @dev What became of one voucher, and of which channel's. One word, because each costs gas twice: as what the call returns
-/// and in its event.
-///
-///     bits 255 .. 104   the first 19 bytes of the channel's id
-///     bits 103 ..  96   settlement
-///     bits  95 ..   0   what was paid
-type Outcome is bytes32;
-
-using OutcomeFields for Outcome global;
 using PayerFields for Payer global;
 using ChargeFields for Charge global;
 
@@ -80,14 +69,8 @@ library PayerFields {
 
 /// @title What a charge word holds
 library ChargeFields {
-    function pack(uint96 amount_, uint64 promptTokens_, uint64 outputTokens_, uint32 modelIndex_)
-        internal
-        pure
-        returns (Charge)
-    {
-        return Charge.wrap(
-            uint256(modelIndex_) << 224 | uint256(outputTokens_) << 160 | uint256(promptTokens_) << 96 | amount_
-        );
+    function pack(uint96 amount_, uint64 promptTokens_, uint64 outputTokens_) internal pure returns (Charge) {
+        return Charge.wrap(uint256(outputTokens_) << 160 | uint256(promptTokens_) << 96 | amount_);
     }
 
     function amount(Charge charge) internal pure returns (uint96) {
@@ -100,31 +83,5 @@ library ChargeFields {
 
     function outputTokens(Charge charge) internal pure returns (uint64) {
         return uint64(Charge.unwrap(charge) >> 160);
-    }
-
-    function modelIndex(Charge charge) internal pure returns (uint256) {
-        return Charge.unwrap(charge) >> 224;
-    }
-}
-
-/// @title What an outcome word holds
-library OutcomeFields {
-    uint256 private constant LOW_BITS = 104;
-
-    function pack(ChannelId id, Settlement settlement_, uint256 paid_) internal pure returns (Outcome) {
-        uint256 prefix = uint256(ChannelId.unwrap(id)) >> LOW_BITS << LOW_BITS;
-        return Outcome.wrap(bytes32(prefix | uint256(settlement_) << 96 | paid_));
-    }
-
-    function channelPrefix(Outcome outcome) internal pure returns (bytes19) {
-        return bytes19(Outcome.unwrap(outcome));
-    }
-
-    function settlement(Outcome outcome) internal pure returns (Settlement) {
-        return Settlement(uint8(uint256(Outcome.unwrap(outcome)) >> 96));
-    }
-
-    function paid(Outcome outcome) internal pure returns (uint96) {
-        return uint96(uint256(Outcome.unwrap(outcome)));
     }
 }
