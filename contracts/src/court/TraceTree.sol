@@ -39,10 +39,10 @@ library TraceTree {
 
     /// @notice The node over these words, zeros behind them.
     function nodeOf(bytes calldata words, uint256 height) internal view returns (bytes32) {
-        // Where the height is that of a tile or less, that is one tile.
-        uint256 tiles = (words.length + TILE_BYTES - 1) / TILE_BYTES;
-        require(height >= TILE_HEIGHT && tiles <= 1 << (height - TILE_HEIGHT), TooManyWords(words.length, height));
-        if (tiles == 0) return zero(height);
+        require(height >= TILE_HEIGHT, TooManyWords(words.length, height));
+        if (words.length == 0) return zero(height);
+        uint256 tiles = (words.length - 1) / TILE_BYTES + 1;
+        require((tiles - 1) >> (height - TILE_HEIGHT) == 0, TooManyWords(words.length, height));
         uint256 level;
         bool isDone = true;
         assembly ("memory-safe") {
@@ -108,6 +108,29 @@ library TraceTree {
             offset := siblings
         }
         return _climb(node, index, offset, 2);
+    }
+
+    /// @notice Whether the path of a move agrees with the other side's on everything to the left of node `index` of 64.
+    /// @param ours At least six siblings.
+    function agreeLeft(uint256 index, bytes32[] calldata ours, bytes32[6] calldata theirs)
+        internal
+        pure
+        returns (bool isSame)
+    {
+        isSame = true;
+        for (uint256 height; height < 6; ++height) {
+            // Odd nodes have their sibling on the left.
+            if ((index >> height) & 1 == 1 && ours[height] != theirs[height]) isSame = false;
+        }
+    }
+
+    /// @notice The same for tile `index` of the last level's four.
+    function agreeLeft(uint256 index, bytes32[8] calldata ours, bytes32[2] calldata theirs)
+        internal
+        pure
+        returns (bool)
+    {
+        return (index & 1 == 0 || ours[0] == theirs[0]) && (index & 2 == 0 || ours[1] == theirs[1]);
     }
 
     function _climb(bytes32 node, uint256 index, uint256 offset, uint256 count) private view returns (bytes32 above) {

@@ -17,7 +17,7 @@ library PlainTree {
 
     /// @notice The node over all of these words, every one of them written out.
     function nodeOf(bytes memory words, uint256 height) internal pure returns (bytes32) {
-        bytes32[] memory level = new bytes32[](1 << (height - 4));
+        bytes32[] memory level = new bytes32[](2 ** (height - 4));
         for (uint256 i; i < level.length; ++i) {
             bytes memory tile = new bytes(64);
             for (uint256 j; j < 64 && 64 * i + j < words.length; ++j) {

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Test} from "forge-std/Test.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {CountedTree} from "../../src/court/CountedTree.sol";
 import {Domains} from "../../src/court/Domains.sol";
 import {TraceTree} from "../../src/court/TraceTree.sol";
@@ -33,7 +34,7 @@ contract TraceTreeTest is Test {
 
     function testFuzz_nodeOf_equalsPlain(bytes calldata words, uint256 height) public view {
         height = bound(height, 4, 10);
-        uint256 length = words.length < 4 << height ? words.length : 4 << height;
+        uint256 length = Math.min(words.length, 4 * 2 ** height);
         (bytes32 hash,) = harness.nodeOf(words[:length], height);
         assertEq(hash, PlainTree.nodeOf(words[:length], height));
     }
