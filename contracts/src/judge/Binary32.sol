@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
-// Casts between signed and unsigned words keep every bit.
+// Casts between signed and unsigned words keep every bit; `fromBits` is meant to cut.
 // forge-lint: disable-start(unsafe-typecast, incorrect-shift)
 
 // IEEE 754 binary32 as section 1 of docs/arithmetic.md wants it: every operation rounds once, to nearest even, and subnormal
@@ -209,10 +209,9 @@ function divSpecial(uint256 a, uint256 b) pure returns (F32) {
         if (b == INFINITY || a == 0) return fromBits(sign);
         (uint256 significand, int256 exponent) = normalised(a);
         (uint256 significandB, int256 exponentB) = normalised(b);
-        // 2^99 < quotient < 2^101. A subnormal one may lie halfway, so that a remainder must be seen: it sets the last place.
-        significand <<= 100;
-        uint256 quotient = significand / significandB;
-        if (quotient * significandB != significand) quotient |= 1;
+        // 2^99 < quotient < 2^101. A subnormal one may lie halfway, so that a remainder must be seen: 76 places are more than a
+        // divisor of 24 places can hide one below.
+        uint256 quotient = (significand << 100) / significandB;
         uint256 carry = quotient >> 100;
         return rounded(sign, quotient << (1 - carry), 77, exponent - exponentB + int256(carry) + 126);
     }

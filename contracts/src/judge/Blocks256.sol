@@ -24,6 +24,8 @@ import {Words} from "./Words.sol";
 /// Q4_K, Q5_K: byte 32 c + i of n has weight 64 c + i in its lower half and weight 64 c + 32 + i in its upper; bit j of byte i of
 /// h is the fifth bit of weight 32 j + i. Q6_K: byte 64 b + 32 c + i of n has weights 128 b + 32 c + i and 128 b + 32 c + 64 + i; bits
 /// 2 p, 2 p + 1 of byte 32 b + i of h are the upper bits of weight 128 b + 32 p + i.
+///
+/// Unchecked: offsets stay within calldata, and integer sums within the 31 bits that section 2 derives.
 library Blocks256 {
     uint256 private constant LOW_NIBBLES = 0x0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f;
     uint256 private constant EVERY_BYTE = 0x0101010101010101010101010101010101010101010101010101010101010101;

@@ -23,6 +23,8 @@ import {Words} from "./Words.sol";
 /// | Q4_1 | d, m, n        |
 /// | Q5_0 | d, h, n        |
 /// | Q5_1 | d, m, h, n     |
+///
+/// Unchecked: offsets stay within calldata, and integer sums within the 31 bits that section 2 derives.
 library Blocks32 {
     uint256 private constant NIBBLES = 0x0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f;
     uint256 private constant EVERY_BYTE = 0x0101010101010101010101010101010101010101010101010101010101010101;

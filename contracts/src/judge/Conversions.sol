@@ -19,7 +19,8 @@ import {
 } from "./Binary32.sol";
 
 /// @notice From and to binary32: integers, binary16 ("f16") and the upper half of binary32 ("bf16"), section 1 of
-/// `docs/arithmetic.md`. Unchecked throughout: what comes in has at most 64 bits.
+/// `docs/arithmetic.md`. Unchecked throughout: what comes in has at most 32 bits, and what is
+/// made of it fits a word many times over.
 library Conversions {
     uint256 private constant HALF_INFINITY = 31 << 10;
     uint256 private constant HALF_NOT_A_NUMBER = HALF_INFINITY | (1 << 9);

@@ -8,6 +8,8 @@ import {Words} from "./Words.sol";
 
 /// @notice Weights of F32, F16 and BF16 times activations as they are: `acc = acc + w * x`, one chain, section 2 of
 /// `docs/arithmetic.md`.
+///
+/// Unchecked: offsets stay within calldata, shifts within a word.
 library Floats {
     uint256 private constant LOW_LONGS = 0x0000000000000000ffffffffffffffff0000000000000000ffffffffffffffff;
     uint256 private constant LOW_WORDS = 0x00000000ffffffff00000000ffffffff00000000ffffffff00000000ffffffff;

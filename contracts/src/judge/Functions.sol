@@ -7,6 +7,8 @@ pragma solidity 0.8.37;
 import {F32, MAGNITUDE, ONE, SIGN, ZERO, fromBits} from "./Binary32.sol";
 
 /// @notice The functions of section 4 of `docs/arithmetic.md`, and the weight of a logit of section 5, operation by operation.
+///
+/// Unchecked: small integers only.
 library Functions {
     F32 private constant LOG2_E = F32.wrap(0x3fb8aa3b); // 1.442695
     F32 private constant ROUND = F32.wrap(0x4b400000); // 1.5 * 2^23

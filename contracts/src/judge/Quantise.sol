@@ -9,6 +9,8 @@ import {Conversions} from "./Conversions.sol";
 import {Words} from "./Words.sol";
 
 /// @notice The one quantiser of activations, section 2 of `docs/arithmetic.md`.
+///
+/// Unchecked: offsets stay within calldata, shifts within a word.
 library Quantise {
     /// @notice Bytes that are no whole number of words.
     error BlockLength(uint256 blockBytes);

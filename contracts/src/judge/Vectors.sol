@@ -8,6 +8,8 @@ import {Words} from "./Words.sol";
 ///
 /// Lanes are two words of eight binary32, lanes 0 to 7 and 8 to 15, the lowest lane uppermost: `Words.swapped` of what a tile
 /// holds in calldata, and the other way round.
+///
+/// Unchecked: offsets stay within calldata, shifts within a word.
 library Vectors {
     /// @notice Two vectors of different lengths, or of no whole number of words.
     error VectorLength(uint256 xBytes, uint256 yBytes);
@@ -92,12 +94,12 @@ library Vectors {
                 sums = (sums << 32) | F32.unwrap(sum);
             }
             // Lanes beyond the last product stay.
-            return (sums << last) | (lanes & ((1 << last) - 1));
+            return (sums << last) | (lanes & ~(type(uint256).max << last));
         }
     }
 
     /// @dev `lanes` with the one at `shift` replaced.
     function replaced(uint256 lanes, uint256 shift, F32 lane) private pure returns (uint256) {
-        return (lanes & ~(0xffffffff << shift)) | (uint256(F32.unwrap(lane)) << shift);
+        return (lanes & ~(uint256(type(uint32).max) << shift)) | (uint256(F32.unwrap(lane)) << shift);
     }
 }
