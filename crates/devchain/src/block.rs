@@ -126,9 +126,12 @@ impl Executed {
     }
 }
 
+/// How an execution ends that has used all its gas.
+pub(crate) const OUT_OF_GAS: &str = "OutOfGas";
+
 fn halt_name(reason: &HaltReason) -> String {
     match reason {
-        HaltReason::OutOfGas(_) => "OutOfGas".to_owned(),
+        HaltReason::OutOfGas(_) => OUT_OF_GAS.to_owned(),
         other => format!("{other:?}"),
     }
 }

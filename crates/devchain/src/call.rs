@@ -4,7 +4,7 @@ use alloy_primitives::{Address, Bytes, U256};
 use revm::context::{BlockEnv, CfgEnv, TxEnv};
 use revm::handler::validation::validate_initial_tx_gas;
 
-use crate::block::{End, Executed, Frame};
+use crate::block::{End, Executed, Frame, OUT_OF_GAS};
 use crate::config::Hardfork;
 use crate::error::{CallError, Refusal};
 use crate::evm::{Hashes, Machine, configuration};
@@ -28,6 +28,8 @@ impl<'a> Moment<'a> {
         let mut configuration = configuration(chain_id, hardfork);
         // Who only asks need not have the next nonce.
         configuration.disable_nonce_check = true;
+        // Nor is it held to what one transaction may use of a block.
+        configuration.tx_gas_limit_cap = Some(u64::MAX);
         // And need not pay what the block asks for.
         configuration.disable_base_fee = true;
         Self { state, block: frame.environment(hardfork), configuration, hashes }
@@ -85,6 +87,7 @@ impl<'a> Moment<'a> {
         let mut enough = self.allowance(message)?;
         let first = match self.run_with(message, enough) {
             Err(Refusal::GasTooLow { .. }) => return Err(CallError::Allowance(enough)),
+            Ok(run) if run.end == End::Halted(OUT_OF_GAS.to_owned()) => return Err(CallError::Allowance(enough)),
             other => other?,
         };
         let used = first.gas_used;

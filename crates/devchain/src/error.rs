@@ -42,6 +42,9 @@ pub enum Refusal {
         /// Its nonce.
         found: u64,
     },
+    /// No account sends so many transactions (EIP-2681).
+    #[error("nonce has max value")]
+    NonceMax,
     /// The sender could not pay for it.
     #[error("insufficient funds for gas * price + value: have {balance} want {cost}")]
     Funds {

@@ -98,6 +98,7 @@ fn refusal(error: EVMError<Infallible, InvalidTransaction>) -> Refusal {
         EVMError::Transaction(InvalidTransaction::NonceTooLow { tx, state }) => {
             Refusal::NonceTooLow { expected: state, found: tx }
         }
+        EVMError::Transaction(InvalidTransaction::NonceOverflowInTransaction) => Refusal::NonceMax,
         EVMError::Transaction(InvalidTransaction::LackOfFundForMaxFee { fee, balance }) => {
             Refusal::Funds { balance: *balance, cost: *fee }
         }

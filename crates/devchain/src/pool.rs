@@ -125,7 +125,7 @@ impl<'a> Order<'a> {
 
     /// The transaction is in the block.
     pub(crate) fn taken(&mut self, transaction: &Transaction) {
-        self.next.insert(transaction.sender(), transaction.envelope().nonce() + 1);
+        self.next.insert(transaction.sender(), transaction.envelope().nonce().saturating_add(1));
     }
 
     /// The transaction is not in the block, and neither can those be that come after it.

@@ -419,3 +419,132 @@ fn encode_path(key: &B256, start: usize, end: usize, flag: u8) -> Vec<u8> {
     }
     path
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use alloy_primitives::{B256, U256, keccak256};
+    use alloy_rlp::Encodable as _;
+
+    use super::{Leaf, Trie};
+
+    /// A number under the hash of another.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    struct Number {
+        key: B256,
+        value: u64,
+    }
+
+    impl Leaf for Number {
+        fn encode(&self, out: &mut Vec<u8>) {
+            self.value.encode(out);
+        }
+
+        fn is_same(&self, other: &Self) -> bool {
+            self == other
+        }
+    }
+
+    /// The root of the same numbers by another implementation, which knows all of them at once.
+    fn expected(model: &BTreeMap<B256, u64>) -> B256 {
+        let slots = model.iter().map(|(key, value)| (*key, U256::from(*value)));
+        alloy_trie::root::storage_root_unsorted(slots)
+    }
+
+    /// Keys that are no hashes: they share long beginnings and endings.
+    fn key(random: u64) -> B256 {
+        let mut key = if random.is_multiple_of(3) { keccak256(random.to_le_bytes()) } else { B256::ZERO };
+        key.0[(random % 32) as usize] = (random >> 8) as u8 & 0x33;
+        key
+    }
+
+    fn random(state: &mut u64) -> u64 {
+        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        *state >> 33
+    }
+
+    #[test]
+    fn roots_are_those_of_another_implementation() {
+        for seed in 0..20 {
+            let (mut state, mut trie, mut model) = (seed, Trie::default(), BTreeMap::new());
+            for step in 0..200 {
+                let key = key(random(&mut state) % 97);
+                if random(&mut state).is_multiple_of(3) {
+                    trie.remove(&key);
+                    model.remove(&key);
+                } else {
+                    let value = random(&mut state) + 1;
+                    trie.insert(key, Number { key, value });
+                    model.insert(key, value);
+                }
+                assert_eq!(trie.get(&key).map(|number| number.value), model.get(&key).copied());
+                if step % 7 == 0 {
+                    assert_eq!(trie.root(), expected(&model), "seed {seed}, step {step}");
+                }
+            }
+            for key in model.keys().copied().collect::<Vec<_>>() {
+                trie.remove(&key);
+                model.remove(&key);
+                assert_eq!(trie.root(), expected(&model), "seed {seed}");
+            }
+            assert!(trie.is_empty());
+        }
+    }
+
+    #[test]
+    fn old_versions_stay_and_differences_lead_from_one_to_the_other() {
+        let mut state = 7;
+        let mut versions = vec![(Trie::default(), BTreeMap::new())];
+        for _ in 0..40 {
+            let (mut trie, mut model) = versions.last().cloned().unwrap();
+            for _ in 0..random(&mut state) % 9 {
+                let key = key(random(&mut state) % 61);
+                if random(&mut state).is_multiple_of(2) {
+                    trie.remove(&key);
+                    model.remove(&key);
+                } else {
+                    let value = random(&mut state) % 5 + 1;
+                    trie.insert(key, Number { key, value });
+                    model.insert(key, value);
+                }
+            }
+            versions.push((trie, model));
+        }
+        for (old, from) in &versions {
+            assert_eq!(old.root(), expected(from));
+            for (new, to) in versions.iter().step_by(5) {
+                let mut model = from.clone();
+                new.difference(old, &mut |was, is| {
+                    assert_ne!(was, is);
+                    if let Some(was) = was {
+                        assert_eq!(model.remove(&was.key), Some(was.value));
+                    }
+                    if let Some(is) = is {
+                        model.insert(is.key, is.value);
+                    }
+                });
+                assert_eq!(&model, to);
+            }
+        }
+    }
+
+    #[test]
+    fn proofs_are_accepted_by_another_implementation() {
+        let (mut trie, mut state) = (Trie::default(), 3);
+        for _ in 0..50 {
+            let key = keccak256(random(&mut state).to_le_bytes());
+            trie.insert(key, Number { key, value: random(&mut state) + 1 });
+        }
+        let mut keys: Vec<B256> = (0..20_u64).map(|number| keccak256(number.to_be_bytes())).collect();
+        trie.difference(&Trie::default(), &mut |_, is| keys.extend(is.map(|number| number.key)));
+        assert_eq!(keys.len(), 70);
+        for key in keys {
+            let value = trie.get(&key).map(|number| alloy_rlp::encode(number.value));
+            let proof: Vec<_> = trie.proof(&key).into_iter().map(alloy_primitives::Bytes::from).collect();
+            let path = alloy_trie::Nibbles::unpack(key);
+            alloy_trie::proof::verify_proof(trie.root(), path, value, &proof).unwrap();
+        }
+    }
+}

@@ -3,6 +3,7 @@
 //! A ratio above 1 is better for Candor, whatever the unit. A peer that is not installed is named as missing.
 
 mod batch;
+mod chain;
 mod engine;
 mod gateway;
 mod gguf;
@@ -45,6 +46,8 @@ enum Name {
     Perplexity,
     /// Greedy answers to twenty prompts beside llama.cpp
     SideBySide,
+    /// Transactions per second of the embedded chain beside anvil
+    Chain,
 }
 
 /// What to measure, and on what.
@@ -136,6 +139,11 @@ fn number(value: f64) -> String {
 
 /// Measures and prints.
 pub(crate) fn execute(options: &Options) -> Result<()> {
+    if options.name == Name::Chain {
+        // It runs no model.
+        let rows = chain::measure(options.repeat.get())?;
+        return print(options, &rows, &format!("best of {}", options.repeat));
+    }
     let node = node::Program::build()?;
     let threads =
         options.threads.map_or_else(std::thread::available_parallelism, Ok).context("cannot count the cores")?;
@@ -154,16 +162,22 @@ pub(crate) fn execute(options: &Options) -> Result<()> {
         Name::Gateway => gateway::measure(&node, &setting)?,
         Name::Perplexity => perplexity::measure(&node, &setting)?,
         Name::SideBySide => side_by_side::measure(&node, &setting, !options.json)?,
+        Name::Chain => Vec::new(),
     };
+    let model = setting.model.file_name().map(|name| name.display().to_string()).unwrap_or_default();
+    print(options, &rows, &format!("{model}, {threads} threads, best of {}", setting.repeat))
+}
+
+/// Prints the rows, under a line that says how they came about.
+fn print(options: &Options, rows: &[Row], how: &str) -> Result<()> {
     if options.json {
-        for row in &rows {
+        for row in rows {
             println!("{}", serde_json::to_string(row)?);
         }
         return Ok(());
     }
-    let model = setting.model.file_name().map(|name| name.display().to_string()).unwrap_or_default();
     println!("{}", machine()?);
-    println!("{model}, {threads} threads, best of {}; a ratio above 1 is better for Candor", setting.repeat);
+    println!("{how}; a ratio above 1 is better for Candor");
     let cells = rows.iter().map(Row::cells).collect::<Vec<_>>();
     println!("{}", table::render(["case", "unit", "ours", "peer", "peer name", "ratio"], &cells));
     Ok(())

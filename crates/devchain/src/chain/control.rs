@@ -151,7 +151,10 @@ impl Chain {
     /// Where blocks of what waits cannot be made.
     pub fn set_mining(&mut self, mining: Mining, now: u64) -> Result<(), ChainError> {
         self.mining = mining;
-        if mining == Mining::Instant { self.mine_waiting(now) } else { Ok(()) }
+        if mining == Mining::Instant {
+            self.mine_waiting(now)?;
+        }
+        Ok(())
     }
 
     /// Sets the clock forward, and returns by how much it is ahead in all.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256, Bytes};
-use revm::context::CfgEnv;
+use revm::context::{Cfg as _, CfgEnv};
 
 use crate::block::{Block, Builder, Built, Executed, Frame, gas_price};
 use crate::call::{Moment, check_gas};
@@ -46,6 +46,9 @@ pub enum Event {
     /// The clock was set.
     Clock(Clock),
 }
+
+/// A transaction that no block can take, and why.
+type Invalid = (B256, Refusal);
 
 /// What can be gone back to.
 #[derive(Debug, Clone)]
@@ -163,7 +166,10 @@ impl Chain {
         let hash = transaction.hash();
         self.insert(transaction);
         if self.mining == Mining::Instant {
-            self.mine_waiting(now)?;
+            let invalid = self.mine_waiting(now)?;
+            if let Some((_, refusal)) = invalid.into_iter().find(|(found, _)| *found == hash) {
+                return Err(refusal.into());
+            }
         }
         Ok(hash)
     }
@@ -190,8 +196,12 @@ impl Chain {
         if found < expected {
             return Err(Refusal::NonceTooLow { expected, found });
         }
-        if envelope.gas_limit() > self.config.gas_limit {
-            return Err(Refusal::GasTooHigh { max: self.config.gas_limit, found: envelope.gas_limit() });
+        if found == u64::MAX {
+            return Err(Refusal::NonceMax);
+        }
+        let (max, found) = (self.gas_max(), envelope.gas_limit());
+        if found > max {
+            return Err(Refusal::GasTooHigh { max, found });
         }
         let (expected, found) = (u128::from(self.next_base_fee()), envelope.max_fee_per_gas());
         if found < expected {
@@ -208,6 +218,11 @@ impl Chain {
         self.pool.check(transaction)
     }
 
+    /// Most gas that one transaction may use.
+    fn gas_max(&self) -> u64 {
+        self.config.gas_limit.min(self.configuration.tx_gas_limit_cap())
+    }
+
     /// Executes a message at once in a block of its own, whoever sends it and whatever the mining mode: for tests and
     /// simulations. Nobody signs it, and no other transaction is taken along.
     ///
@@ -216,7 +231,7 @@ impl Chain {
     /// When the machine does not take it; a message that fails inside of the machine is in the block all the same.
     pub fn execute(&mut self, message: &Message, now: u64) -> Result<Mined, ChainError> {
         let nonce = message.nonce.unwrap_or_else(|| self.history.state().nonce(message.from));
-        let gas = message.gas.unwrap_or(self.config.gas_limit);
+        let gas = message.gas.unwrap_or_else(|| self.gas_max());
         let suggested = Suggested { price: u128::from(self.next_base_fee()), tip: 0 };
         let transaction = message.transaction(self.config.chain_id, nonce, gas, suggested);
         let transaction = Transaction::impersonate(transaction, message.from);
@@ -258,7 +273,7 @@ impl Chain {
         let nonce = message.nonce.unwrap_or_else(|| self.pool.next_nonce(sender, self.history.state().nonce(sender)));
         let hashes = |number| self.history.hash(number);
         // A message that fails is sent all the same, as it would be with a limit that its sender names.
-        let estimate = || self.moment(&hashes).estimate(message).unwrap_or(self.config.gas_limit);
+        let estimate = || self.moment(&hashes).estimate(message).unwrap_or_else(|_| self.gas_max());
         let gas = message.gas.unwrap_or_else(estimate);
         let transaction = message.transaction(self.config.chain_id, nonce, gas, self.suggested());
         Ok(match key.filter(|_| !self.impersonated.contains(&sender)) {
@@ -287,14 +302,28 @@ impl Chain {
         }
     }
 
-    /// Makes blocks of what waits, as long as a block can be filled.
-    fn mine_waiting(&mut self, now: u64) -> Result<(), ChainError> {
+    /// Makes blocks of what waits, as long as a block can be filled. Returns what turned out to be invalid.
+    fn mine_waiting(&mut self, now: u64) -> Result<Vec<Invalid>, ChainError> {
+        let mut all = Vec::new();
         loop {
             let state = self.history.state();
             let is_ready = Order::new(&self.pool, |sender| state.nonce(sender)).next(self.next_base_fee()).is_some();
-            if !is_ready || self.mine(now)?.block.transactions().is_empty() {
-                return Ok(());
+            if !is_ready {
+                return Ok(all);
             }
+            let (built, mut invalid) = self.fill(self.next_frame(now))?;
+            self.drop_all_of(&invalid);
+            all.append(&mut invalid);
+            if built.block.transactions().is_empty() {
+                return Ok(all);
+            }
+            self.append(built, now);
+        }
+    }
+
+    fn drop_all_of(&mut self, invalid: &[Invalid]) {
+        for (hash, _) in invalid {
+            self.drop_transaction(*hash);
         }
     }
 
@@ -304,16 +333,12 @@ impl Chain {
     ///
     /// Where the contracts of the protocol fail, which no chain of ours can bring about.
     pub fn mine(&mut self, now: u64) -> Result<Mined, ChainError> {
-        let frame = self.next_frame(now);
-        let (built, invalid) = self.fill(frame)?;
-        for transaction in invalid {
-            self.pool.remove(transaction);
-            self.emit(Event::Dropped(transaction));
-        }
+        let (built, invalid) = self.fill(self.next_frame(now))?;
+        self.drop_all_of(&invalid);
         Ok(self.append(built, now))
     }
 
-    fn fill(&self, frame: Frame) -> Result<(Built, Vec<B256>), Refusal> {
+    fn fill(&self, frame: Frame) -> Result<(Built, Vec<Invalid>), Refusal> {
         let base_fee = frame.base_fee;
         let hashes = |number| self.history.hash(number);
         let state = self.history.state().clone();
@@ -324,12 +349,12 @@ impl Chain {
         while let Some(transaction) = order.next(base_fee) {
             if transaction.envelope().gas_limit() > builder.gas_left() {
                 order.left(transaction);
-            } else if builder.add(transaction).is_ok() {
-                order.taken(transaction);
-            } else {
+            } else if let Err(refusal) = builder.add(transaction) {
                 // Something before it has taken what it needs: its sender's ether, for example.
-                invalid.push(transaction.hash());
+                invalid.push((transaction.hash(), refusal));
                 order.left(transaction);
+            } else {
+                order.taken(transaction);
             }
         }
         Ok((builder.finish(), invalid))

@@ -103,7 +103,8 @@ fn transactions(module: &mut RpcModule<Reader>) -> Result<(), RegisterMethodErro
         if let Some((block, index)) = reader.transaction(hash)? {
             return Ok(wire::transaction(&block, index));
         }
-        Ok::<_, Fault>(reader.devchain.published().pool.get(hash).map(wire::waiting))
+        let published = reader.devchain.published();
+        Ok::<_, Fault>(published.pool.get(hash).map(|sent| wire::pending(sent, published.next_base_fee)))
     })?;
     module.register_method("eth_getRawTransactionByHash", |params, reader, _| {
         let hash = Arguments::of(&params).next()?;
@@ -234,13 +235,15 @@ fn fee_history(
         history.gas_used_ratio.push(ratio(block.header().gas_used, block.header().gas_limit));
         history.base_fee_per_blob_gas.push(1);
         history.blob_gas_used_ratio.push(0.0);
-        rewards.push(tips(&block, percentiles));
+        if !percentiles.is_empty() {
+            rewards.push(tips(&block, percentiles));
+        }
         next_base_fee = Some(crate::chain::next_base_fee(reader.devchain.config(), &block));
     }
     let next = if newest == head { Some(reader.devchain.published().next_base_fee) } else { next_base_fee };
     history.base_fee_per_gas.extend(next.map(u128::from));
     history.base_fee_per_blob_gas.push(1);
-    history.reward = (!percentiles.is_empty()).then_some(rewards);
+    history.reward = Some(rewards);
     Ok(history)
 }
 

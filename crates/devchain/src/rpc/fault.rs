@@ -3,7 +3,7 @@
 //! Codes are those that Ethereum's clients know: 3 for a contract that took its call back, -32000 for what cannot be done,
 //! -32003 for a transaction that is not taken, -32005 for a limit, -32602 for arguments that make no sense.
 
-use alloy_primitives::Bytes;
+use alloy_primitives::{Bytes, hex};
 use jsonrpsee::types::ErrorObjectOwned;
 
 use crate::error::{CallError, ChainError, Refusal, StoreError};
@@ -55,7 +55,9 @@ pub(super) trait IntoFault {
 impl IntoFault for Refusal {
     fn into_fault(self) -> Fault {
         let code = match self {
-            Self::NonceTooLow { .. }
+            Self::ChainId { .. }
+            | Self::NonceTooLow { .. }
+            | Self::NonceMax
             | Self::Funds { .. }
             | Self::FeeTooLow { .. }
             | Self::TipTooHigh
@@ -65,7 +67,7 @@ impl IntoFault for Refusal {
             | Self::Blobs
             | Self::Authorizations
             | Self::Invalid(_) => REFUSED,
-            Self::GasTooLow { .. } | Self::GasTooHigh { .. } | Self::ChainId { .. } => FAILED,
+            Self::GasTooLow { .. } | Self::GasTooHigh { .. } => FAILED,
             Self::TooLong { .. } => LIMIT,
             Self::Undecodable | Self::Signature | Self::NoSigner(_) => ARGUMENTS,
         };
@@ -79,11 +81,12 @@ impl IntoFault for CallError {
             Self::Refused(refusal) => refusal.into_fault(),
             Self::Reverted(data) => {
                 let message = reason(&data)
+                    .or_else(|| custom(&data))
                     .map_or_else(|| "execution reverted".to_owned(), |reason| format!("execution reverted: {reason}"));
                 Fault::owned(REVERTED, message, Some(data))
             }
             Self::Halted(_) => fault(INTERNAL, self.to_string()),
-            Self::Allowance(_) => fault(FAILED, self.to_string()),
+            Self::Allowance(_) => fault(REFUSED, self.to_string()),
         }
     }
 }
@@ -105,6 +108,12 @@ impl IntoFault for StoreError {
         tracing::error!(error = %self, "devchain.read_failed");
         internal(self.to_string())
     }
+}
+
+/// The bytes of an error of the contract's own.
+fn custom(data: &Bytes) -> Option<String> {
+    let (selector, rest) = data.split_first_chunk::<4>()?;
+    Some(format!("custom error {}: {}", hex::encode_prefixed(selector), hex::encode(rest)))
 }
 
 /// The sentence of a contract that fails with `Error(string)`, or the name of what `Panic(uint256)` stands for.

@@ -66,7 +66,12 @@ pub(super) fn transaction(block: &Block, index: usize) -> Option<Transaction<TxE
     })
 }
 
-/// A transaction that waits.
+/// A transaction that waits, at the price that it would pay in the next block.
+pub(super) fn pending(sent: &Sent, base_fee: u64) -> Transaction<TxEnvelope> {
+    Transaction { effective_gas_price: Some(gas_price(sent, base_fee)), ..waiting(sent) }
+}
+
+/// A transaction that waits, at the highest price that it pays.
 pub(super) fn waiting(sent: &Sent) -> Transaction<TxEnvelope> {
     Transaction {
         inner: Recovered::new_unchecked(sent.envelope().clone(), sent.sender()),

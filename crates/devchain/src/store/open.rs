@@ -176,4 +176,9 @@ impl StorageBackend for Unflushed {
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         self.file.write_all_at(data, offset)
     }
+
+    fn close(&self) -> io::Result<()> {
+        // Not by closing the file: a program that is being started at this moment may hold a copy of it.
+        self.file.unlock()
+    }
 }
