@@ -24,6 +24,11 @@ impl Word {
         Self::digest(Digest::keccak256(value.as_bytes()))
     }
 
+    /// Its bytes.
+    pub(crate) const fn to_bytes(self) -> [u8; 32] {
+        self.0
+    }
+
     /// An `address`.
     pub(crate) fn address(value: Address) -> Self {
         let mut word = [0; 32];

@@ -160,6 +160,11 @@ impl Receipt {
         ReceiptId::new(self.digest())
     }
 
+    /// The fields as EIP-712 has them, a big-endian word each: what a contract reads.
+    pub fn eip712_words(&self) -> [[u8; 32]; 23] {
+        self.words().map(Word::to_bytes)
+    }
+
     /// The fields as EIP-712 words, in the order of `RECEIPT_TYPE`.
     fn words(&self) -> [Word; 23] {
         [

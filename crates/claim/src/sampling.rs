@@ -1,7 +1,7 @@
 //! How tokens are chosen from the logits.
 
 use crate::domain;
-use crate::encoding::HashEncoder;
+use crate::encoding::{Encoder, HashEncoder};
 use crate::{SamplingHash, TokenCount, TokenId};
 
 /// What the output must be a sentence of.
@@ -62,9 +62,16 @@ impl Sampling {
         }
     }
 
-    /// The hash that a receipt holds: every field in order, floats by their bits.
+    /// The hash that a receipt holds.
     pub fn hash(&self) -> SamplingHash {
         let mut encoder = HashEncoder::new(domain::SAMPLING);
+        encoder.raw(&self.to_bytes());
+        SamplingHash::new(encoder.finish())
+    }
+
+    /// What is hashed: every field in order, floats by their bits.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut encoder = Encoder::with_capacity(64);
         encoder.f32(self.temperature);
         encoder.u32(self.top_k);
         encoder.f32(self.top_p);
@@ -92,6 +99,6 @@ impl Sampling {
         encoder.count(self.stop.len());
         self.stop.iter().for_each(|stop| encoder.text(stop));
         encoder.u32(self.max_tokens.get());
-        SamplingHash::new(encoder.finish())
+        encoder.finish()
     }
 }

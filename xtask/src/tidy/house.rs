@@ -23,6 +23,7 @@ const CRATES: [(&str, u8, Kind); 10] = [
     ("api", 3, Kind::Core),
     ("court", 4, Kind::Core),
     ("devchain", 5, Kind::Adapter),
+    ("ledger", 5, Kind::Adapter),
     ("host", 5, Kind::Adapter),
     ("gateway", 6, Kind::Adapter),
     ("candor", 7, Kind::Adapter),

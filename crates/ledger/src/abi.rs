@@ -1,0 +1,109 @@
+//! The contracts' interfaces, as far as this crate calls them. A test holds every signature to the artefacts.
+#![expect(missing_docs, reason = "the interfaces in contracts/src/interfaces document each function")]
+
+alloy::sol! {
+    #[derive(Debug, PartialEq, Eq)]
+    enum Reason { Silence, WorkerLied, AccuserLied, HostLied }
+
+    #[derive(Debug, PartialEq, Eq)]
+    struct Dispute {
+        bytes32 receipt;
+        address host;
+        address challenger;
+        address vault;
+        bytes32 channel;
+        uint128 total;
+        uint128 bond;
+        address checker;
+        bytes32 context;
+        uint8 levels;
+        bool isHostsTurn;
+        uint40 deadline;
+        uint64 index;
+        uint64 endIndex;
+        bytes32 endLeaf;
+        bytes32[] nodes;
+        bytes32 workingRoot;
+        uint32 workingLength;
+        uint32 word;
+    }
+
+    #[derive(Debug)]
+    interface Court {
+        event ChallengeOpened(uint256 indexed id, bytes32 indexed receipt, address indexed host, address challenger, uint128 bond, Dispute dispute, bytes32[64] children);
+        event Descended(uint256 indexed id, uint256 level, uint8 child, Dispute dispute, bytes32[64] children);
+        event DescendedToWords(uint256 indexed id, uint256 level, uint8 child, Dispute dispute, bytes words);
+        event Worked(uint256 indexed id, Dispute dispute, bytes tile, bytes working);
+        event VerdictGiven(uint256 indexed id, bytes32 indexed receipt, address indexed host, address winner, Reason reason);
+        event Settled(uint256 indexed id, bytes32 indexed receipt, address indexed winner, address loser, uint256 moved, uint256 freed);
+
+        function challenge(uint8 kind, bytes statement, bytes signature, bytes opening, bytes32[64] children, uint128 bond) external returns (uint256 id);
+        function descend(uint256 id, Dispute dispute, uint8 child, bytes32[] ownPath, bytes32 theirChild, bytes32[6] theirPath, bytes32[64] children, bytes32[] endPath) external;
+        function descendToWords(uint256 id, Dispute dispute, uint8 child, bytes32[] ownPath, bytes32 theirChild, bytes32[6] theirPath, bytes words, bytes32[] endPath) external;
+        function work(uint256 id, Dispute dispute, uint8 index, bytes tile, bytes32[8] ownPath, bytes theirTile, bytes32[2] theirPath, bytes working) external;
+        function accuse(uint256 id, Dispute dispute, bytes context, uint32 step, bytes data, bytes32[] path) external returns (Reason reason);
+        function timeout(uint256 id, Dispute dispute) external;
+        function settle(uint256 id, Dispute dispute, Reason reason) external;
+        function withdraw(address token, address receiver) external returns (uint256 amount);
+        function disputeCount() external view returns (uint256);
+        function bondMin() external view returns (uint256);
+        function moveTime() external view returns (uint256);
+    }
+
+    #[derive(Debug, PartialEq, Eq)]
+    enum Ruling { WorkerLies, AccuserLies, HostLies }
+
+    #[derive(Debug)]
+    struct Docket {
+        bytes32 context;
+        uint64 wordAddress;
+        uint32 word;
+        bytes32[] nodes;
+        bytes32 workingRoot;
+        uint32 workingLength;
+    }
+
+    #[derive(Debug)]
+    struct Statement {
+        bytes32 modelRoot;
+        bytes32 promptRoot;
+        bytes32 seed;
+        uint8 kv;
+        uint32 prompt;
+        uint32 output;
+        uint32 temperature;
+    }
+
+    #[derive(Debug)]
+    struct Opening {
+        uint32 prompt;
+        bytes32 promptTree;
+        uint32 output;
+        bytes32 outputBefore;
+        uint32 lastToken;
+        bytes sampling;
+    }
+
+    #[derive(Debug)]
+    struct OpenedPart {
+        string name;
+        bytes32 digest;
+        uint64 index;
+        uint64 count;
+        bytes32[] path;
+    }
+
+    #[derive(Debug)]
+    struct LearnedModel {
+        string architecture;
+        uint64[17] numbers;
+        OpenedPart hyperParameters;
+        OpenedPart[] head;
+    }
+
+    #[derive(Debug)]
+    interface ArithmeticJudge {
+        function learn(bytes32 root, LearnedModel model) external;
+        function judge(Docket docket, bytes context, uint32 step, bytes data, bytes32[] path) external view returns (Ruling ruling);
+    }
+}
