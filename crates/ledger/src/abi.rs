@@ -41,13 +41,51 @@ alloy::sol! {
         function descend(uint256 id, Dispute dispute, uint8 child, bytes32[] ownPath, bytes32 theirChild, bytes32[6] theirPath, bytes32[64] children, bytes32[] endPath) external;
         function descendToWords(uint256 id, Dispute dispute, uint8 child, bytes32[] ownPath, bytes32 theirChild, bytes32[6] theirPath, bytes words, bytes32[] endPath) external;
         function work(uint256 id, Dispute dispute, uint8 index, bytes tile, bytes32[8] ownPath, bytes theirTile, bytes32[2] theirPath, bytes working) external;
-        function accuse(uint256 id, Dispute dispute, bytes context, uint32 step, bytes data, bytes32[] path) external returns (Reason reason);
+        function accuse(uint256 id, Dispute dispute, bytes context, uint32 step, bytes data, bytes32[] path) external;
         function timeout(uint256 id, Dispute dispute) external;
         function settle(uint256 id, Dispute dispute, Reason reason) external;
         function withdraw(address token, address receiver) external returns (uint256 amount);
+        function commitmentOf(uint256 id) external view returns (bytes32);
         function disputeCount() external view returns (uint256);
         function bondMin() external view returns (uint256);
         function moveTime() external view returns (uint256);
+    }
+
+    #[derive(Debug)]
+    interface Token {
+        function mint(address to, uint256 amount) external;
+        function approve(address spender, uint256 value) external returns (bool);
+        function balanceOf(address account) external view returns (uint256);
+        function transfer(address to, uint256 value) external returns (bool);
+    }
+
+    #[derive(Debug)]
+    interface HostVaults {
+        function create(address asset, address host, uint256 series) external returns (address vault);
+        function vaultAt(address asset, address host, uint256 series) external view returns (address);
+    }
+
+    #[derive(Debug)]
+    interface HostVault {
+        function deposit(uint256 assets, address receiver) external returns (uint256 shares);
+        function requestWithdrawal(uint256 shares) external returns (uint256 id);
+        function claim(uint256 id) external returns (uint256 assets);
+        function withdrawal(uint256 id) external view returns (address owner, uint256 shares, uint256 matureAt);
+        function withdrawalCount() external view returns (uint256);
+        function withdrawalDelay() external view returns (uint256);
+        function totalAssets() external view returns (uint256);
+        function lockable() external view returns (uint256);
+        function locked() external view returns (uint256);
+        function balanceOf(address account) external view returns (uint256);
+        function convertToAssets(uint256 shares) external view returns (uint256);
+        function asset() external view returns (address);
+    }
+
+    #[derive(Debug)]
+    interface Hosts {
+        function register(address vault, bytes32 peerKey, bytes32 offerHash, string endpoint) external;
+        function update(bytes32 peerKey, bytes32 offerHash, string endpoint) external;
+        function vaultOf(address host) external view returns (address);
     }
 
     #[derive(Debug, PartialEq, Eq)]

@@ -48,15 +48,15 @@ pub fn docket(docket: &Docket) -> abi::Docket {
 
 /// A call of the judge for one step.
 pub fn judge_call(at: &Docket, step: u32, data: &[u8], path: &[Digest]) -> abi::ArithmeticJudge::judgeCall {
+    let (context, data) = (context(&at.statement), judge_data(at, data));
+    abi::ArithmeticJudge::judgeCall { docket: docket(at), context, step, data, path: words(path) }
+}
+
+/// The inputs of a step as the judge takes them: the chapter that has its rule goes before.
+pub fn judge_data(at: &Docket, data: &[u8]) -> Bytes {
     let mut inputs = vec![chapter(at)];
     inputs.extend(data);
-    abi::ArithmeticJudge::judgeCall {
-        docket: docket(at),
-        context: context(&at.statement),
-        step,
-        data: inputs.into(),
-        path: words(path),
-    }
+    inputs.into()
 }
 
 /// Which of the judge's chapters has the rule of the disputed word.

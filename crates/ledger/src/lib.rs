@@ -2,6 +2,15 @@
 
 pub mod abi;
 mod artefact;
+mod client;
+mod cursor;
+mod deployment;
 pub mod dispute;
+mod error;
+pub mod game;
 
 pub use artefact::Artefact;
+pub use client::{Account, Client, Sent};
+pub use cursor::{Change, Cursor};
+pub use deployment::{ANSWERS, Deployment, Rules};
+pub use error::LedgerError;

@@ -93,6 +93,29 @@ pub enum Reason {
     Judged(Ruling),
 }
 
+/// A move that a contract has taken, as its event tells.
+#[derive(Clone, Debug)]
+pub enum Followed {
+    /// A level further down.
+    Descent {
+        /// The child that was named.
+        child: u8,
+        /// The node that was opened.
+        node: Digest,
+        /// What lies below it.
+        shown: Shown,
+    },
+    /// The working of a word.
+    Work {
+        /// The word, of the 64 that lay open.
+        index: u32,
+        /// What it is said to be.
+        word: u32,
+        /// How it comes about.
+        working: Vec<u32>,
+    },
+}
+
 /// Where a dispute stands.
 #[derive(Clone, Debug)]
 pub struct State {
@@ -128,6 +151,35 @@ impl State {
             worked: None,
             over: None,
         })
+    }
+
+    /// Follows a move that a contract has taken, without checking it again. Nothing happens where none can follow.
+    pub fn follow(&mut self, followed: Followed, deadline: Seconds) {
+        match followed {
+            Followed::Descent { child, node, shown } => {
+                self.index = self.index << MOVE_BITS | u64::from(child);
+                self.nodes.push(node);
+                self.shown.push(shown);
+            }
+            Followed::Work { index, word, working } => {
+                self.worked = Some((self.docket(index, word, &working), working));
+            }
+        }
+        self.turn = self.turn.other();
+        self.deadline = deadline;
+    }
+
+    /// The docket of a word of the last node.
+    fn docket(&self, index: u32, word: u32, working: &[u32]) -> Docket {
+        let length = working.len() as u32;
+        Docket {
+            statement: self.terms.statement.clone(),
+            address: self.index << MOVE_BITS | u64::from(index),
+            word,
+            nodes: self.nodes.clone(),
+            working_root: tree::node_of(working, working_height(length)),
+            working_length: length,
+        }
     }
 
     /// Whose turn it is.
@@ -298,16 +350,7 @@ impl State {
         // One's own node of this level lies below one's own node of the level before.
         let own = tree::climb(tree::tile_hash(&work.tile), self.index << 2 | tile, &work.own_path);
         check_root(self.nodes[self.nodes.len() - 2], own)?;
-        let length = work.working.len() as u32;
-        let docket = Docket {
-            statement: self.terms.statement.clone(),
-            address: self.index << MOVE_BITS | u64::from(work.index),
-            word,
-            nodes: self.nodes.clone(),
-            working_root: tree::node_of(&work.working, working_height(length)),
-            working_length: length,
-        };
-        self.worked = Some((docket, work.working.clone()));
+        self.worked = Some((self.docket(work.index, word, &work.working), work.working.clone()));
         Ok(())
     }
 
