@@ -79,6 +79,22 @@ contract TreeHarness {
         return TraceTree.climb(from, index, siblings);
     }
 
+    function agreeLeft(uint256 index, bytes32[] calldata ours, bytes32[6] calldata theirs)
+        external
+        pure
+        returns (bool)
+    {
+        return TraceTree.agreeLeft(index, ours, theirs);
+    }
+
+    function agreeLeft(uint256 index, bytes32[8] calldata ours, bytes32[2] calldata theirs)
+        external
+        pure
+        returns (bool)
+    {
+        return TraceTree.agreeLeft(index, ours, theirs);
+    }
+
     function lead(bytes32 from, uint64 index, uint64 leafCount, bytes32[] calldata path, uint256 first)
         external
         view

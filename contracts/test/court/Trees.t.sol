@@ -87,6 +87,23 @@ contract TraceTreeTest is Test {
         assertEq(harness.climbEight(from, index, siblings), climb(from, index, path, 8));
     }
 
+    /// @dev Two paths agree on the left if they do wherever the node is a right child.
+    function testFuzz_agreeLeft_looksAtLeftSiblingsOnly(uint256 index, uint256 differing) public view {
+        bytes32[] memory ours = new bytes32[](12);
+        bytes32[6] memory theirs;
+        bytes32[8] memory ownTiles;
+        bytes32[2] memory theirTiles;
+        for (uint256 i; i < 12; ++i) {
+            ours[i] = bytes32(i);
+            bytes32 other = bytes32(i + 100 * ((differing >> i) & 1));
+            if (i < 6) theirs[i] = other;
+            if (i < 8) ownTiles[i] = bytes32(i);
+            if (i < 2) theirTiles[i] = other;
+        }
+        assertEq(harness.agreeLeft(index, ours, theirs), index & differing & 63 == 0);
+        assertEq(harness.agreeLeft(index, ownTiles, theirTiles), index & differing & 3 == 0);
+    }
+
     function test_gas_ofTrees() public {
         (, uint256 gas) = harness.node(bytes32(uint256(1)), bytes32(uint256(2)));
         vm.snapshotValue("court", "node of a tree", gas);
