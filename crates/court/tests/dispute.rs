@@ -13,7 +13,7 @@ use arith::{Isa, Machine, Pool, WeightType};
 use claim::{Digest, Grammar, KvType, Origin, OutputRoot, PromptToken, Sampling, Seed, StateRoot, TokenCount, TokenId};
 use court::dispute::{Input, Output, Player, Reason, Shown, Side, State, Terms, step};
 use court::judge::{Party, Statement, Weights, open};
-use court::trace::{Answer, EngineTrace, Part, Trace, TraceError, levels, tree};
+use court::trace::{Answer, EngineTrace, Part, Table};
 use model::Model;
 use specimen::Specimen;
 
@@ -31,65 +31,6 @@ impl Random {
 
     fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
-    }
-}
-
-/// A trace whose words lie in memory, to be bent by a liar.
-#[derive(Clone)]
-struct Table {
-    bits: u32,
-    positions: Vec<Vec<u32>>,
-}
-
-impl Table {
-    fn of(trace: &mut EngineTrace<'_>) -> Self {
-        let words = trace.statement().layout().words();
-        let positions = 0..u64::from(trace.statement().positions());
-        let bits = trace.statement().layout().bits();
-        Self { bits, positions: positions.map(|p| trace.words(p << bits, words).unwrap()).collect() }
-    }
-
-    fn set(&mut self, position: usize, offset: u32, word: u32) {
-        self.positions[position][offset as usize] = word;
-    }
-
-    /// What a receipt for this trace says.
-    fn roots(&self, statement: &Statement) -> (StateRoot, OutputRoot) {
-        let place = statement.layout().find(statement.shape.layers, Part::Links).unwrap();
-        let links = &self.positions.last().unwrap()[place.start as usize..][..16];
-        let digest = |words: &[u32]| {
-            let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-            Digest::new(bytes.try_into().unwrap())
-        };
-        (StateRoot::new(digest(&links[..8])), OutputRoot::new(digest(&links[8..])))
-    }
-}
-
-impl Trace for Table {
-    fn levels(&self) -> u32 {
-        levels(self.positions.len() as u32, self.bits)
-    }
-
-    fn words(&mut self, start: u64, count: usize) -> Result<Vec<u32>, TraceError> {
-        let offset = (start & ((1 << self.bits) - 1)) as usize;
-        let words = self.positions.get((start >> self.bits) as usize);
-        let at = |i: usize| words.and_then(|words| words.get(offset + i)).copied().unwrap_or(0);
-        Ok((0..count).map(at).collect())
-    }
-
-    fn node(&mut self, height: u32, index: u64) -> Result<Digest, TraceError> {
-        if height > self.bits {
-            let first = index << (height - self.bits);
-            let end = (first + (1 << (height - self.bits))).min(self.positions.len() as u64);
-            let mut level = (first..end).map(|p| self.node(self.bits, p)).collect::<Result<Vec<_>, _>>()?;
-            return Ok(tree::fold(&mut level, self.bits, height));
-        }
-        let Some(words) = self.positions.get((index >> (self.bits - height)) as usize) else {
-            return Ok(tree::zero(height));
-        };
-        let first = ((index << height) as usize & ((1 << self.bits) - 1)).min(words.len());
-        let end = (first + (1 << height)).min(words.len());
-        Ok(tree::node_of(&words[first..end], height))
     }
 }
 
@@ -118,13 +59,23 @@ fn answer(model: &Model, random: &mut Random) -> Answer {
     Answer { prompt, output: vec![TokenId::new(0); 1 + random.below(3) as usize], sampling, seed, kv: KvType::F16 }
 }
 
+/// What a receipt for this trace says.
+fn roots(table: &Table, statement: &Statement) -> (StateRoot, OutputRoot) {
+    let place = statement.layout().find(statement.shape.layers, Part::Links).unwrap();
+    let digest = |from: u32| {
+        let words = (from..from + 8).map(|i| table.word(table.len() - 1, place.start + i));
+        Digest::new(words.flat_map(u32::to_le_bytes).collect::<Vec<u8>>().try_into().unwrap())
+    };
+    (StateRoot::new(digest(0)), OutputRoot::new(digest(8)))
+}
+
 /// Bends a trace: a word anywhere, and sometimes everything behind it.
 fn bend(table: &mut Table, statement: &Statement, random: &mut Random) -> Part {
-    let position = random.below(table.positions.len() as u64) as usize;
+    let position = random.below(table.len() as u64) as usize;
     let places = statement.layout().places();
     let place = places[random.below(places.len() as u64) as usize];
     let offset = place.start + random.below(place.length.into()) as u32;
-    let word = table.positions[position][offset as usize];
+    let word = table.word(position, offset);
     let bent = match random.below(4) {
         0 => word ^ 1,
         1 => word.wrapping_add(1 << 23),
@@ -133,8 +84,8 @@ fn bend(table: &mut Table, statement: &Statement, random: &mut Random) -> Part {
     };
     table.set(position, offset, if bent == word { word ^ 1 } else { bent });
     if random.below(3) == 0 {
-        for word in &mut table.positions[position][offset as usize + 1..] {
-            *word ^= random.next() as u32 & 0xff;
+        for later in offset + 1..statement.layout().words() as u32 {
+            table.set(position, later, table.word(position, later) ^ (random.next() as u32 & 0xff));
         }
     }
     place.part
@@ -214,19 +165,18 @@ fn disputes(file: &[u8], name: &str, count: u64, reasons: &mut BTreeMap<String, 
         let answer = answer(&model, &mut random);
         let mut engine = EngineTrace::new(&model, &machine, &answer, &mut |_, _| ()).unwrap();
         let statement = engine.statement().clone();
-        let mut honest = Table::of(&mut engine);
+        let mut honest = Table::of(&mut engine, 0..statement.positions()).unwrap();
         let mut lying = honest.clone();
         let part = bend(&mut lying, &statement, &mut random);
         let liar = if random.below(2) == 0 { Side::Host } else { Side::Challenger };
         if liar == Side::Host {
             // A lie is something that was signed.
             let place = statement.layout().find(statement.shape.layers, Part::Links).unwrap();
-            let last = lying.positions.len() - 1;
-            let word = lying.positions[last][place.start as usize];
-            lying.set(last, place.start, word ^ 2);
+            let last = lying.len() - 1;
+            lying.set(last, place.start, lying.word(last, place.start) ^ 2);
         }
         let signed = if liar == Side::Host { &lying } else { &honest };
-        let terms = Terms { roots: signed.roots(&statement), statement, move_time: 100 };
+        let terms = Terms { roots: roots(signed, &statement), statement, move_time: 100 };
         let (host, challenger) = if liar == Side::Host { (&mut lying, &mut honest) } else { (&mut honest, &mut lying) };
         let prompt = &answer.prompt[..];
         let mut host = Player { side: Side::Host, trace: host, weights: &weights, prompt };

@@ -3,8 +3,10 @@
 mod layout;
 mod record;
 mod source;
+mod table;
 pub mod tree;
 
 pub use layout::{Form, Layout, NODE_WORDS, Part, Place, Shape, ShapeError, TILE_WORDS};
 pub use record::{Answer, EngineTrace, TraceError, statement};
 pub use source::{MOVE_BITS, Trace, levels};
+pub use table::Table;
