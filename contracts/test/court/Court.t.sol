@@ -25,7 +25,7 @@ contract CourtTest is CourtFixture {
 
     /// @dev Whoever lies, wherever, and whatever about: the liar loses. Fewer runs, as each is a whole dispute.
     /// forge-config: default.fuzz.runs = 100
-    /// forge-config: ci.fuzz.runs = 1000
+    /// forge-config: deep.fuzz.runs = 1000
     /// forge-config: slow.fuzz.runs = 10000
     function testFuzz_settle_liarLoses(uint256 position, uint32 word, bool isHostLying) public {
         position = bound(position, 0, 2 ** 12 - 17);
