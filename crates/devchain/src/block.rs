@@ -162,9 +162,10 @@ impl Frame {
         }
     }
 
-    /// The random number of a block: as good as any for contracts under test, and the same on every run.
-    pub(crate) fn random(seed: B256, number: u64) -> B256 {
-        keccak256([seed.as_slice(), &number.to_be_bytes()].concat())
+    /// The random number of a block: as good as any for contracts under test, and the same on every run. Blocks that come
+    /// after others were taken back have other numbers than those, so that they are other blocks also where they are empty.
+    pub(crate) fn random(seed: B256, number: u64, reverts: u64) -> B256 {
+        keccak256([seed.as_slice(), &number.to_be_bytes(), &reverts.to_be_bytes()].concat())
     }
 
     /// A block without transactions that leaves the state as it is: the first of a chain.

@@ -94,7 +94,7 @@ impl Limits {
             blocks: 1_024,
             states: 1_024,
             snapshots: 1_024,
-            mined_at_once: 100_000,
+            mined_at_once: 10_000,
             request_bytes: 2 << 20,
             response_bytes: 32 << 20,
             batch: 1_024,

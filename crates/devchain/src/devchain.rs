@@ -4,6 +4,7 @@
 //! happened to the store in one transaction, shows it to readers, and only then answers. So nobody ever sees a block that a
 //! crash could take away, and one flush of the disk serves all jobs that came in during the one before.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
@@ -18,6 +19,7 @@ use crate::config::{Config, Mining};
 use crate::error::{ChainError, StoreError};
 use crate::history::History;
 use crate::pool::Pool;
+use crate::state::State;
 use crate::store::{Archive, Restored, Store};
 use crate::transaction::Transaction;
 
@@ -26,6 +28,9 @@ const JOBS_MAX: usize = 1_024;
 
 /// Jobs that are done before what they did is stored. More would make all of them wait for longer.
 const BATCH_MAX: usize = 256;
+
+/// Things that happen before they are stored, but for those of a single job.
+const EVENTS_MAX: usize = 4_096;
 
 /// Notices that a slow listener may be behind. One that is further behind is told so.
 const NOTICES_MAX: usize = 4_096;
@@ -171,13 +176,24 @@ impl Devchain {
             })
         });
         let jobs = self.thread.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        jobs.ok_or(ChainError::Closed)?.send(job).await.map_err(|_| ChainError::Closed)?;
-        answer.await.map_err(|_| ChainError::Closed)?
+        let jobs = jobs.ok_or(ChainError::Closed)?;
+        jobs.send(job).await.map_err(|_| ChainError::Closed)?;
+        answer.await.map_err(|_| if jobs.is_closed() { ChainError::Closed } else { ChainError::Panicked })?
     }
 
     /// What is stored, for a short look: nothing new is shown to anyone while it is held.
     pub fn published(&self) -> RwLockReadGuard<'_, Published> {
         self.shared.published.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The newest block.
+    pub fn head(&self) -> Arc<Block> {
+        self.published().history.head().clone()
+    }
+
+    /// The state after the newest block.
+    pub fn state(&self) -> State {
+        self.published().history.state().clone()
     }
 
     /// What the chain was made from.
@@ -225,14 +241,26 @@ impl Worker {
                 Mining::Instant | Mining::Manual => self.waiting.recv().await,
             };
             let Some(first) = first else { return };
-            let mut answers = vec![first(&mut self.chain, now())];
-            while answers.len() < BATCH_MAX
+            let mining = self.chain.mining();
+            let mut answers = Vec::new();
+            let mut is_whole = self.perform(first, &mut answers);
+            while is_whole
+                && answers.len() < BATCH_MAX
+                && self.chain.events_waiting() < EVENTS_MAX
                 && failure.is_none()
                 && let Ok(job) = self.waiting.try_recv()
             {
-                answers.push(job(&mut self.chain, now()));
+                is_whole = self.perform(job, &mut answers);
+            }
+            if self.chain.mining() != mining {
+                // The first block comes a whole period after somebody has asked for periods.
+                last_block = Instant::now();
             }
             failure = failure.or_else(|| self.settle().err());
+            if !is_whole {
+                let published = self.shared.published.read().unwrap_or_else(PoisonError::into_inner);
+                self.chain.recover(published.history.clone(), published.pool.clone(), published.clock);
+            }
             for answer in answers {
                 // What was done after a failure is in memory only, and nobody is to build on it.
                 answer(failure.as_ref().map_or(Ok(()), |failure| Err(ChainError::Store(failure.clone()))));
@@ -240,14 +268,23 @@ impl Worker {
         }
     }
 
+    /// Does a job, and keeps how it is to be answered. False when it panicked: then nothing of it has happened, but the chain
+    /// may be left by half and must be put back to what is shown.
+    fn perform(&mut self, job: Job, answers: &mut Vec<Answer>) -> bool {
+        let before = self.chain.events_waiting();
+        let Ok(answer) = catch_unwind(AssertUnwindSafe(|| job(&mut self.chain, now()))) else {
+            tracing::error!("devchain.job_panicked");
+            self.chain.truncate_events(before);
+            return false;
+        };
+        answers.push(answer);
+        true
+    }
+
     /// Stores what happened and shows it.
     fn settle(&mut self) -> Result<(), String> {
         let events = self.chain.take_events();
-        if events.is_empty() {
-            self.publish_rest();
-            return Ok(());
-        }
-        if let Some(store) = &mut self.store {
+        if let Some(store) = self.store.as_mut().filter(|_| !events.is_empty()) {
             store.write(self.chain.config(), &events).map_err(|error| {
                 tracing::error!(%error, "devchain.store_failed");
                 error.to_string()
@@ -262,11 +299,6 @@ impl Worker {
             let _ = self.shared.notices.send(notice);
         }
         Ok(())
-    }
-
-    fn publish_rest(&self) {
-        let mut published = self.shared.published.write().unwrap_or_else(PoisonError::into_inner);
-        published.next_base_fee = self.chain.next_base_fee();
     }
 }
 
@@ -319,3 +351,80 @@ impl Published {
 
 /// The shortest time between two blocks of a chain that makes them by the clock.
 pub(crate) const PERIOD_MIN: Duration = Duration::from_millis(1);
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::io;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use alloy_primitives::{Address, U256};
+    use redb::StorageBackend;
+    use redb::backends::InMemoryBackend;
+
+    use super::Devchain;
+    use crate::chain::{Chain, Event};
+    use crate::config::Config;
+    use crate::error::ChainError;
+    use crate::store::Store;
+
+    /// A disk that can be made to fail.
+    #[derive(Debug)]
+    struct Disk {
+        bytes: InMemoryBackend,
+        is_broken: Arc<AtomicBool>,
+    }
+
+    impl Disk {
+        fn check(&self) -> io::Result<()> {
+            let full = || io::Error::new(io::ErrorKind::StorageFull, "the disk is full, for this test");
+            if self.is_broken.load(Ordering::SeqCst) { Err(full()) } else { Ok(()) }
+        }
+    }
+
+    impl StorageBackend for Disk {
+        fn len(&self) -> io::Result<u64> {
+            self.bytes.len()
+        }
+
+        fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+            self.bytes.read(offset, out)
+        }
+
+        fn set_len(&self, len: u64) -> io::Result<()> {
+            self.check().and_then(|()| self.bytes.set_len(len))
+        }
+
+        fn sync_data(&self) -> io::Result<()> {
+            self.check()
+        }
+
+        fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+            self.check().and_then(|()| self.bytes.write(offset, data))
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_stored_is_not_shown() {
+        let is_broken = Arc::new(AtomicBool::new(false));
+        let disk = Disk { bytes: InMemoryBackend::new(), is_broken: is_broken.clone() };
+        let config = Config::development();
+        let database = redb::Database::builder().create_with_backend(disk).unwrap();
+        let (mut store, _) = Store::on(database, &config).unwrap();
+        let chain = Chain::new(config, 1);
+        let first = Event::Added(chain.history().head().clone(), chain.history().state().clone());
+        store.write(chain.config(), &[first]).unwrap();
+        let chain = Devchain::start(chain, Some(store)).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mine = || runtime.block_on(chain.with(|chain, now| chain.mine(now).map(drop)));
+        mine().unwrap().unwrap();
+        is_broken.store(true, Ordering::SeqCst);
+        assert!(matches!(mine(), Err(ChainError::Store(_))));
+        is_broken.store(false, Ordering::SeqCst);
+        let set = runtime.block_on(chain.with(|chain, _| chain.set_balance(Address::ZERO, U256::ONE)));
+        assert!(matches!(set, Err(ChainError::Store(_))), "nothing is built on what was not stored");
+        assert_eq!(chain.head().number(), 1);
+        assert_eq!(chain.state().balance(Address::ZERO), U256::ZERO);
+    }
+}

@@ -163,6 +163,9 @@ pub enum ChainError {
     /// lost.
     #[error("the store failed, open the chain again: {0}")]
     Store(String),
+    /// The request failed inside of the chain, which is as it was before it: a fault of this program.
+    #[error("the request failed inside of the chain, which is as it was before")]
+    Panicked,
     /// The chain has been shut down.
     #[error("the chain is shut down")]
     Closed,

@@ -5,12 +5,14 @@ use std::convert::Infallible;
 use alloy_primitives::{Address, B256, U256};
 use revm::bytecode::Bytecode;
 use revm::context::result::{EVMError, ExecutionResult, InvalidTransaction};
-use revm::context::{BlockEnv, CfgEnv, Context, TxEnv};
+use revm::context::{BlockEnv, CfgEnv, Context, Evm, TxEnv};
+use revm::context_interface::FrameStack;
 use revm::database_interface::WrapDatabaseRef;
-use revm::handler::{MainnetContext, SystemCallEvm as _};
+use revm::handler::instructions::EthInstructions;
+use revm::handler::{EthPrecompiles, MainnetContext, MainnetEvm, SystemCallEvm as _};
 use revm::primitives::hardfork::SpecId;
 use revm::state::{AccountInfo, EvmState};
-use revm::{DatabaseRef, ExecuteEvm as _, InspectEvm as _, Inspector, MainBuilder as _, MainContext as _};
+use revm::{DatabaseRef, ExecuteEvm as _, InspectEvm as _, Inspector, MainContext as _};
 
 use crate::config::Hardfork;
 use crate::error::Refusal;
@@ -69,9 +71,21 @@ impl<'a> Machine<'a> {
             .with_cfg(self.configuration.clone())
     }
 
+    /// A machine that makes room for calls when they come. Eight at once, as revm has it, cost more than most transactions.
+    fn build<I>(&self, inspector: I) -> MainnetEvm<MachineContext<'a>, I> {
+        let spec = self.configuration.spec;
+        Evm {
+            ctx: self.context(),
+            inspector,
+            instruction: EthInstructions::new_mainnet_with_spec(spec),
+            precompiles: EthPrecompiles::new(spec),
+            frame_stack: FrameStack::new(),
+        }
+    }
+
     /// Executes a transaction: what came of it and what it changes.
     pub(crate) fn execute(&self, transaction: TxEnv) -> Result<(ExecutionResult, EvmState), Refusal> {
-        let result = self.context().build_mainnet().transact(transaction).map_err(refusal)?;
+        let result = self.build(()).transact(transaction).map_err(refusal)?;
         Ok((result.result, result.state))
     }
 
@@ -81,14 +95,14 @@ impl<'a> Machine<'a> {
         transaction: TxEnv,
         inspector: I,
     ) -> Result<(ExecutionResult, EvmState, I), Refusal> {
-        let mut machine = self.context().build_mainnet_with_inspector(inspector);
+        let mut machine = self.build(inspector);
         let result = machine.inspect_tx(transaction).map_err(refusal)?;
         Ok((result.result, result.state, machine.inspector))
     }
 
     /// Calls a contract in the name of the protocol, as blocks do before their first transaction.
     pub(crate) fn system_call(&self, contract: Address, data: B256) -> Result<EvmState, Refusal> {
-        let result = self.context().build_mainnet().system_call(contract, data.into());
+        let result = self.build(()).system_call(contract, data.into());
         Ok(result.map_err(refusal)?.state)
     }
 }

@@ -1,4 +1,33 @@
 //! An Ethereum chain inside the process: revm, a durable store, JSON-RPC.
+//!
+//! Candor's contracts run on it unless they are told to run elsewhere, and so do the tests of everything that touches a
+//! contract. It makes real blocks: headers with true hashes, state roots of a real Merkle Patricia trie, receipts, logs
+//! and the fees of EIP-1559. It has one maker of blocks, no peers and no consensus, so that nobody should trust it who does
+//! not run it.
+//!
+//! - [`Chain`] is a state machine without a clock, a disk or a wire: time comes in as an argument. Simulations use it as it
+//!   is; [`Chain::execute`] makes a block of one message whoever sends it.
+//! - [`Devchain`] runs one on a thread of its own, keeps it in a file where there is one, and answers JSON-RPC
+//!   ([`Devchain::serve`]). Nothing is shown to anyone before it is stored, so that no answer can be lost by a crash.
+//!
+//! What clients see is what `anvil` shows them, with the differences that `tests/devchain/anvil.rs` lists. Not offered:
+//! forks of other chains, transactions with blobs, traces of single steps, signatures of typed data, and the hardforks
+//! before Cancun. States are kept for the newest blocks only ([`Limits::states`]); calls on older ones are refused.
+//! Snapshots, impersonation and what else tests set up end with the process; blocks, accounts, waiting transactions and the
+//! chain's clock do not.
+//!
+//! ```
+//! use alloy_primitives::U256;
+//! use devchain::{Chain, Config, Key, Message};
+//!
+//! let mut chain = Chain::new(Config::development(), 1_700_000_000);
+//! let (alice, bob) = (Key::development()[0].address(), Key::development()[1].address());
+//! let payment = Message::call(alice, bob, vec![]).with_value(U256::from(5));
+//! let mined = chain.execute(&payment, 1_700_000_012)?;
+//! assert_eq!(mined.executed[0].gas_used, 21_000);
+//! assert_eq!(mined.block.header().state_root, chain.history().state().root());
+//! # Ok::<_, devchain::ChainError>(())
+//! ```
 
 mod block;
 mod call;

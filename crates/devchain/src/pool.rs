@@ -70,6 +70,11 @@ impl Pool {
         waiting.map(|waiting| waiting.transaction)
     }
 
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.hashes.is_empty()
+    }
+
     /// A waiting transaction.
     pub fn get(&self, hash: B256) -> Option<&Transaction> {
         let (sender, nonce) = self.hashes.get(&hash)?;

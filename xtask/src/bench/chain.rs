@@ -1,9 +1,11 @@
 //! Transactions per second of the embedded chain beside anvil, by one script.
 
 use std::io::{BufRead as _, BufReader};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
 
 use super::{Better, Row, highest};
@@ -23,6 +25,10 @@ const KEEPING: &[(&str, &[&str])] = &[
     ("in memory", &[]),
 ];
 
+/// How often a chain that does not say when it answers is asked, and how long the pauses are: ten seconds in all.
+const ATTEMPTS: usize = 1_000;
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// A chain in a process of its own.
 struct Chain {
     child: Child,
@@ -30,15 +36,29 @@ struct Chain {
 }
 
 impl Chain {
-    fn start(command: &mut Command, url: impl Fn(&str) -> Option<String>) -> Result<Self> {
+    /// The embedded chain, which says where it answers.
+    fn ours(mut command: Command) -> Result<Self> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().with_context(|| format!("cannot start {}", text(command)))?;
-        let lines = BufReader::new(child.stdout.take().context("its output was just piped")?).lines();
-        let found = lines.map_while(Result::ok).find_map(|line| url(&line));
-        // Made before the check, so that the process ends whatever it has said.
-        let chain = Self { child, url: found.unwrap_or_default() };
-        anyhow::ensure!(!chain.url.is_empty(), "{} does not say where it answers", text(command));
-        Ok(chain)
+        let mut child = command.spawn().with_context(|| format!("cannot start {}", text(&command)))?;
+        let mut url = String::new();
+        BufReader::new(child.stdout.take().context("its output was just piped")?).read_line(&mut url)?;
+        Ok(Self { child, url: url.trim().to_owned() })
+    }
+
+    /// Anvil on a port that was free a moment ago. It is to print nothing, which would cost it time, so that it cannot say
+    /// where it answers either.
+    fn anvil(mut command: Command) -> Result<Self> {
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        command.arg(address.port().to_string()).stdin(Stdio::null()).stdout(Stdio::null());
+        let child = command.spawn().with_context(|| format!("cannot start {}", text(&command)))?;
+        let chain = Self { child, url: format!("http://{address}") };
+        for _ in 0..ATTEMPTS {
+            if TcpStream::connect(address).is_ok() {
+                return Ok(chain);
+            }
+            std::thread::park_timeout(PAUSE);
+        }
+        bail!("{} does not answer", text(&command))
     }
 }
 
@@ -54,10 +74,7 @@ pub(super) fn measure(repeat: usize) -> Result<Vec<Row>> {
     run(&mut cargo(&["build", "--quiet", "--release", "--locked", "--package", "devchain", "--example", "serve"]))?;
     let anvil = layout::foundry(PEER);
     let theirs = if anvil.exists() {
-        Some(best(repeat, |_| {
-            let mut command = program(&anvil, &["--port", "0", "--hardfork", "prague"]);
-            Chain::start(&mut command, |line| Some(format!("http://{}", line.strip_prefix("Listening on ")?)))
-        })?)
+        Some(best(repeat, |_| Chain::anvil(program(&anvil, &["--silent", "--hardfork", "prague", "--port"])))?)
     } else {
         None
     };
@@ -70,7 +87,7 @@ pub(super) fn measure(repeat: usize) -> Result<Vec<Row>> {
                 std::fs::create_dir_all(&folder)?;
                 command.arg("--data").arg(folder.join(format!("{index}.redb")));
             }
-            Chain::start(&mut command, |line| line.starts_with("http://").then(|| line.to_owned()))
+            Chain::ours(command)
         })?;
         if folder.exists() {
             std::fs::remove_dir_all(&folder)?;

@@ -55,16 +55,36 @@ impl Chain {
         Ok(())
     }
 
+    /// Puts as many other blocks in the place of the newest, with these transactions in them: each with the number of its
+    /// block, counted from 0.
+    ///
+    /// # Errors
+    ///
+    /// When there are not so many blocks that can be taken back, or one of the transactions is not taken.
+    pub fn reorganise(&mut self, depth: u64, transactions: &[(Transaction, u64)], now: u64) -> Result<(), ChainError> {
+        self.roll_back(depth, now)?;
+        for index in 0..depth {
+            for (transaction, _) in transactions.iter().filter(|(_, block)| *block == index) {
+                self.check(transaction)?;
+                self.insert(transaction.clone());
+            }
+            self.mine(now)?;
+        }
+        Ok(())
+    }
+
     /// Begins again with the first block.
     pub fn reset(&mut self, now: u64) {
         let mut chain = Self::new(self.config.clone(), now);
         chain.events = self.events.take();
+        chain.reverts = self.reverts + 1;
         *self = chain;
         self.emit(Event::Reverted(Box::new(self.history.clone())));
         self.emit(Event::Clock(self.clock));
     }
 
     fn reverted(&mut self, now: u64) {
+        self.reverts += 1;
         self.clock.restart(self.history.head().header().timestamp, now);
         self.emit(Event::Reverted(Box::new(self.history.clone())));
         self.emit(Event::Clock(self.clock));

@@ -58,7 +58,7 @@ struct Snapshot {
 }
 
 /// A chain in memory.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Chain {
     config: Config,
     configuration: CfgEnv,
@@ -72,6 +72,8 @@ pub struct Chain {
     snapshots_taken: u64,
     impersonated: HashSet<Address>,
     impersonates_all: bool,
+    /// How often blocks were taken back.
+    reverts: u64,
     /// What happened since it was last asked for; nothing where nobody asks.
     events: Option<Vec<Event>>,
 }
@@ -107,6 +109,7 @@ impl Chain {
             snapshots_taken: 0,
             impersonated: HashSet::new(),
             impersonates_all: false,
+            reverts: 0,
             events: None,
             config,
         }
@@ -115,6 +118,23 @@ impl Chain {
     /// From now on, what happens is kept until it is asked for.
     pub(crate) fn record(&mut self) {
         self.events = Some(Vec::new());
+    }
+
+    /// How many things have happened that nobody has asked for yet.
+    pub(crate) fn events_waiting(&self) -> usize {
+        self.events.as_ref().map_or(0, Vec::len)
+    }
+
+    /// Forgets the newest things that happened.
+    pub(crate) fn truncate_events(&mut self, count: usize) {
+        if let Some(events) = &mut self.events {
+            events.truncate(count);
+        }
+    }
+
+    /// Goes on from an earlier moment, whatever has happened since.
+    pub(crate) fn recover(&mut self, history: History, pool: Pool, clock: Clock) {
+        (self.history, self.pool, self.clock, self.base_fee) = (history, pool, clock, None);
     }
 
     pub(crate) fn take_events(&mut self) -> Vec<Event> {
@@ -271,10 +291,7 @@ impl Chain {
             return Err(Refusal::NoSigner(sender).into());
         }
         let nonce = message.nonce.unwrap_or_else(|| self.pool.next_nonce(sender, self.history.state().nonce(sender)));
-        let hashes = |number| self.history.hash(number);
-        // A message that fails is sent all the same, as it would be with a limit that its sender names.
-        let estimate = || self.moment(&hashes).estimate(message).unwrap_or_else(|_| self.gas_max());
-        let gas = message.gas.unwrap_or_else(estimate);
+        let gas = message.gas.unwrap_or_else(|| self.gas_max());
         let transaction = message.transaction(self.config.chain_id, nonce, gas, self.suggested());
         Ok(match key.filter(|_| !self.impersonated.contains(&sender)) {
             Some(key) => Transaction::sign(transaction, key),
@@ -298,7 +315,7 @@ impl Chain {
             coinbase: self.config.coinbase,
             gas_limit: self.config.gas_limit,
             base_fee: self.next_base_fee(),
-            random: Frame::random(self.config.seed, number),
+            random: Frame::random(self.config.seed, number, self.reverts),
         }
     }
 
@@ -372,10 +389,13 @@ impl Chain {
         for transaction in block.transactions() {
             self.pool.remove(transaction.hash());
         }
+        let clock = self.clock;
         self.clock.used(block.header().timestamp, now);
         self.history.append(block.clone(), built.state.clone());
         self.emit(Event::Added(block.clone(), built.state));
-        self.emit(Event::Clock(self.clock));
+        if self.clock != clock {
+            self.emit(Event::Clock(self.clock));
+        }
         Mined { block, executed: built.executed }
     }
 

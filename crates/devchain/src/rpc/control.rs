@@ -15,7 +15,8 @@ use super::wire::{self, Detail};
 use crate::chain::{Chain, Impersonation};
 use crate::config::Mining;
 use crate::devchain::PERIOD_MIN;
-use crate::error::ChainError;
+use crate::error::{ChainError, Refusal};
+use crate::transaction::Transaction;
 
 /// What a method does to the chain.
 type Act = Box<dyn FnOnce(&mut Chain, u64) -> Result<Value, ChainError> + Send>;
@@ -47,6 +48,7 @@ const METHODS: &[(&[&str], Method)] = &[
     (&["evm_snapshot", "anvil_snapshot"], |_| Ok(act(|chain, _| Ok(json!(U64::from(chain.snapshot())))))),
     (&["evm_revert", "anvil_revert"], revert),
     (&["anvil_rollback"], roll_back),
+    (&["anvil_reorg"], reorganise),
     (&["anvil_reset", "hardhat_reset"], |_| {
         Ok(act(|chain, now| {
             chain.reset(now);
@@ -145,6 +147,14 @@ fn revert(arguments: &mut Arguments<'_>) -> Result<Act, Fault> {
 fn roll_back(arguments: &mut Arguments<'_>) -> Result<Act, Fault> {
     let depth = arguments.optional_number()?.unwrap_or(1);
     Ok(act(move |chain, now| chain.roll_back(depth, now).map(|()| Value::Null)))
+}
+
+fn reorganise(arguments: &mut Arguments<'_>) -> Result<Act, Fault> {
+    let depth = arguments.number()?;
+    let sent: Vec<(Bytes, u64)> = arguments.optional()?.unwrap_or_default();
+    let decode = |(bytes, block): (Bytes, u64)| Ok((Transaction::decode(&bytes)?, block));
+    let sent = sent.into_iter().map(decode).collect::<Result<Vec<_>, Refusal>>().map_err(IntoFault::into_fault)?;
+    Ok(act(move |chain, now| chain.reorganise(depth, &sent, now).map(|()| Value::Null)))
 }
 
 fn increase_time(arguments: &mut Arguments<'_>) -> Result<Act, Fault> {

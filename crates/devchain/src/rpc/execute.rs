@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, B256, U64, U256};
 use alloy_rpc_types_eth::state::{AccountOverride, StateOverride};
-use alloy_rpc_types_eth::{BlockId, BlockOverrides, TransactionRequest};
+use alloy_rpc_types_eth::{BlockOverrides, TransactionRequest};
 use jsonrpsee::RpcModule;
 use jsonrpsee::core::RegisterMethodError;
 use revm::context::BlockEnv;
@@ -31,7 +31,7 @@ pub(super) fn register(module: &mut RpcModule<Reader>) -> Result<(), RegisterMet
     module.register_async_method("eth_estimateGas", |params, reader, _| async move {
         let mut arguments = Arguments::of(&params);
         let message = message(arguments.next::<TransactionRequest>()?)?;
-        let id = arguments.optional()?.unwrap_or_else(BlockId::latest);
+        let id = arguments.optional()?.unwrap_or_else(|| reader.upcoming());
         let overrides = Overrides { state: arguments.optional()?, block: arguments.optional()? };
         let seen = reader.seen_or_pending(id).await?;
         reader

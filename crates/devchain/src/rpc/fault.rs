@@ -98,7 +98,7 @@ impl IntoFault for ChainError {
             Self::Call(error) => error.into_fault(),
             Self::Timestamp { .. } | Self::Depth { .. } => arguments(self.to_string()),
             Self::Limit { .. } => limit(self.to_string()),
-            Self::Store(_) | Self::Closed => internal(self.to_string()),
+            Self::Store(_) | Self::Panicked | Self::Closed => internal(self.to_string()),
         }
     }
 }

@@ -61,7 +61,7 @@ impl Reader {
     }
 
     pub(super) fn head(&self) -> Arc<Block> {
-        self.devchain.published().history.head().clone()
+        self.devchain.head()
     }
 
     /// A block by its height.
@@ -146,6 +146,11 @@ impl Reader {
         }
         let oldest = head - history.depth() as u64;
         Err(arguments(format!("the state after block {number} is no longer kept, the oldest is {oldest}")))
+    }
+
+    /// The block that a new transaction comes after: the newest, unless others wait before it.
+    pub(super) fn upcoming(&self) -> BlockId {
+        if self.devchain.published().pool.is_empty() { BlockId::latest() } else { BlockId::pending() }
     }
 
     /// The same, where `pending` is the block that the waiting transactions would make.

@@ -1,11 +1,12 @@
 //! Transactions that come in, and signatures of the accounts whose keys are here.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use alloy_consensus::{Transaction as _, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718 as _;
 use alloy_primitives::{Address, B256, Bytes, U64, eip191_hash_message};
-use alloy_rpc_types_eth::{Transaction as WireTransaction, TransactionRequest};
+use alloy_rpc_types_eth::Transaction as WireTransaction;
 use jsonrpsee::RpcModule;
 use jsonrpsee::core::RegisterMethodError;
 use serde::Serialize;
@@ -16,6 +17,7 @@ use super::reader::Reader;
 use super::wire;
 use crate::error::{ChainError, Refusal};
 use crate::key::Key;
+use crate::message::Message;
 use crate::transaction::Transaction;
 
 pub(super) fn register(module: &mut RpcModule<Reader>) -> Result<(), RegisterMethodError> {
@@ -32,7 +34,7 @@ fn sending(module: &mut RpcModule<Reader>) -> Result<(), RegisterMethodError> {
         sent.map_err(IntoFault::into_fault)
     })?;
     module.register_async_method("eth_sendTransaction", |params, reader, _| async move {
-        let message = message(Arguments::of(&params).next()?)?;
+        let message = with_gas(&reader, message(Arguments::of(&params).next()?)?).await?;
         let sent = reader.with(move |chain, now| {
             let transaction = chain.prepare(&message)?;
             chain.submit(transaction, now)
@@ -40,6 +42,21 @@ fn sending(module: &mut RpcModule<Reader>) -> Result<(), RegisterMethodError> {
         sent.await?.map_err(IntoFault::into_fault)
     })?;
     Ok(())
+}
+
+/// The message with a limit on gas, where it has none: what it needs on what it would find. One that fails is sent all the
+/// same, as it would be with a limit that its sender names.
+async fn with_gas(reader: &Arc<Reader>, mut message: Message) -> Result<Message, Fault> {
+    if message.gas.is_none() {
+        let seen = reader.seen_or_pending(reader.upcoming()).await?;
+        message = reader
+            .work(move |reader| {
+                message.gas = reader.at(seen, |moment| moment.estimate(&message)).ok();
+                Ok(message)
+            })
+            .await?;
+    }
+    Ok(message)
 }
 
 /// A transaction with the bytes that are sent.
@@ -54,13 +71,13 @@ fn signing(module: &mut RpcModule<Reader>) -> Result<(), RegisterMethodError> {
         answer(reader.devchain.config().keys.iter().map(Key::address).collect::<Vec<_>>())
     })?;
     module.register_async_method("eth_signTransaction", |params, reader, _| async move {
-        let message = message(Arguments::of(&params).next::<TransactionRequest>()?)?;
+        let message = with_gas(&reader, message(Arguments::of(&params).next()?)?).await?;
         let prepared: Result<Transaction, ChainError> = reader.with(move |chain, _| chain.prepare(&message)).await?;
         let transaction = prepared.map_err(IntoFault::into_fault)?;
         Ok::<_, Fault>(Bytes::from(transaction.envelope().encoded_2718()))
     })?;
     module.register_async_method("eth_fillTransaction", |params, reader, _| async move {
-        let message = message(Arguments::of(&params).next::<TransactionRequest>()?)?;
+        let message = with_gas(&reader, message(Arguments::of(&params).next()?)?).await?;
         let prepared: Result<Transaction, ChainError> = reader.with(move |chain, _| chain.prepare(&message)).await?;
         let transaction = prepared.map_err(IntoFault::into_fault)?;
         let raw = Bytes::from(transaction.envelope().encoded_2718());

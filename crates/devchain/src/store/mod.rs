@@ -72,6 +72,11 @@ impl Store {
             Durability::Power => Database::create(path)?,
             Durability::Process => Database::builder().create_with_backend(open::Unflushed::open(path)?)?,
         };
+        Self::on(database, config)
+    }
+
+    /// The same on a database that is open already.
+    pub(crate) fn on(database: Database, config: &Config) -> Result<(Self, Option<Restored>), StoreError> {
         let restored = open::restore(&database, config)?;
         let (state, previous, head) = match &restored {
             None => (State::default(), None, 0),

@@ -108,6 +108,10 @@ async function payments() {
   await sent('unlocked payment with an access list', () => rpc('eth_sendTransaction', {
     from: alice.address, to, value: '0x1', accessList: [{ address: to, storageKeys: [viem.pad('0x1')] }],
   }))
+  // The type is what the fields make it, whatever the client calls it.
+  for (const type of ['0x0', '0x1', '0x2']) {
+    await sent(`unlocked payment of type ${type}`, () => rpc('eth_sendTransaction', { from: alice.address, to, value: '0x1', type }))
+  }
   await sent('payment with data', () => client.sendTransaction({ account: alice, to, data: `0x${'00ff'.repeat(500)}` }))
   if (hardfork !== 'cancun') {
     await sent('a delegation', async () => {

@@ -148,6 +148,23 @@ fn a_chain_reorganises_three_blocks() {
 }
 
 #[test]
+fn other_blocks_stand_in_the_place_of_reorganised_ones() {
+    let mut chain = chain();
+    let key = &Key::development()[1];
+    let (lost, kept) = (payment(key, 0, 9_000_000_000), payment(key, 0, 8_000_000_000));
+    chain.submit(lost.clone(), START).unwrap();
+    chain.mine_many(2, None, START).unwrap();
+    let before: Vec<_> = (1..=3).map(|number| chain.history().hash(number).unwrap()).collect();
+    chain.reorganise(3, &[(kept.clone(), 1)], START).unwrap();
+    let after: Vec<_> = (1..=3).map(|number| chain.history().hash(number).unwrap()).collect();
+    for (before, after) in before.iter().zip(&after) {
+        assert_ne!(before, after, "also a block that stays empty is another one");
+    }
+    assert_eq!(chain.history().place(lost.hash()), None);
+    assert_eq!(chain.history().place(kept.hash()).map(|place| place.block), Some(2));
+}
+
+#[test]
 fn time_runs_and_jumps() {
     let mut chain = chain();
     let mine = |chain: &mut Chain, now| chain.mine(now).unwrap().block.header().timestamp;

@@ -8,5 +8,6 @@ mod contract;
 mod hostile;
 mod http;
 mod kill;
+mod live;
 mod process;
 mod store;

@@ -20,8 +20,10 @@ impl Process {
 
     fn start(command: &mut Command, url: impl Fn(&str) -> Option<String>) -> Self {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let url = lines.map_while(Result::ok).find_map(|line| url(&line)).expect("the chain says where it answers");
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let url = lines.find_map(|line| url(&line)).expect("the chain says where it answers");
+        // A chain that goes on printing must not wait for a reader.
+        std::thread::spawn(move || lines.for_each(drop));
         Self { child, url }
     }
 
