@@ -67,8 +67,8 @@ impl HostKey {
         SignedReceipt::new(*receipt, self.sign_digest(receipt.digest()))
     }
 
-    /// Signs a digest.
-    pub(crate) fn sign_digest(&self, digest: Digest) -> Signature {
+    /// Signs a digest: of a transaction, or of typed data. What the digest stands for is the caller's to know.
+    pub fn sign_digest(&self, digest: Digest) -> Signature {
         let (signature, recovery) = self.signing.sign_prehash_recoverable(digest.as_bytes());
         let mut bytes = [0; Signature::SIZE_BYTES];
         bytes[..64].copy_from_slice(&signature.to_bytes());

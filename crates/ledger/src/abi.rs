@@ -88,6 +88,20 @@ alloy::sol! {
         function vaultOf(address host) external view returns (address);
     }
 
+    #[derive(Debug)]
+    struct Terms {
+        address client;
+        address host;
+        address token;
+        uint96 salt;
+    }
+
+    #[derive(Debug)]
+    interface Channels {
+        function fund(Terms terms, uint256 amount) external returns (bytes32 id);
+        function channelId(Terms terms) external view returns (bytes32);
+    }
+
     #[derive(Debug, PartialEq, Eq)]
     enum Ruling { WorkerLies, AccuserLies, HostLies }
 

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use alloy::consensus::{SignableTransaction as _, TxEip1559, TxEnvelope};
 use alloy::eips::eip2718::Encodable2718 as _;
-use alloy::network::TxSignerSync as _;
-use alloy::primitives::{Address, B256, Bytes, TxKind, U256};
+use alloy::primitives::{Address, B256, Bytes, Signature, TxKind, U256};
 use alloy::providers::{Provider, ProviderBuilder, RootProvider};
 use alloy::rpc::types::{BlockNumberOrTag, Filter, Log, TransactionInput, TransactionReceipt, TransactionRequest};
-use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::{SolCall, SolEvent};
 use alloy::transports::{RpcError, TransportErrorKind, TransportResult};
+use claim::{Digest, HostKey};
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
@@ -185,25 +184,22 @@ fn chain_of(error: &(dyn std::error::Error + 'static)) -> String {
 #[derive(Debug)]
 pub struct Account {
     client: Client,
-    signer: PrivateKeySigner,
+    key: Arc<HostKey>,
+    address: Address,
     /// Held while a transaction is on its way.
     sending: Mutex<()>,
 }
 
 impl Account {
-    /// The account of a secret key.
-    ///
-    /// # Errors
-    ///
-    /// The bytes are no key.
-    pub fn new(client: Client, secret: &[u8; 32]) -> Result<Self, LedgerError> {
-        let signer = PrivateKeySigner::from_slice(secret).map_err(|_| LedgerError::Key)?;
-        Ok(Self { client, signer, sending: Mutex::new(()) })
+    /// The account of a key.
+    pub fn new(client: Client, key: Arc<HostKey>) -> Self {
+        let address = Address::from(*key.address().as_bytes());
+        Self { client, key, address, sending: Mutex::new(()) }
     }
 
     /// Its address.
     pub fn address(&self) -> Address {
-        self.signer.address()
+        self.address
     }
 
     /// The chain.
@@ -271,7 +267,7 @@ impl Account {
         let provider = &self.client.provider;
         let estimate = self.client.ask("eth_estimateGas", provider.estimate_gas(request.clone())).await?;
         let price = self.client.ask("eth_gasPrice", provider.get_gas_price()).await?;
-        let mut transaction = TxEip1559 {
+        let transaction = TxEip1559 {
             chain_id: self.client.chain_id,
             nonce,
             // State may move between the estimate and the block.
@@ -283,7 +279,8 @@ impl Account {
             input,
             ..TxEip1559::default()
         };
-        let signature = self.signer.sign_transaction_sync(&mut transaction).map_err(|_| LedgerError::Key)?;
+        let signature = self.key.sign_digest(Digest::new(transaction.signature_hash().0)).to_bytes();
+        let signature = Signature::from_bytes_and_parity(&signature[..64], signature[64] == 28);
         let envelope = TxEnvelope::from(transaction.into_signed(signature));
         let receipt = self.deliver(*envelope.tx_hash(), nonce, &envelope.encoded_2718()).await?;
         let block = receipt.block_number.unwrap_or_default();

@@ -85,9 +85,6 @@ pub enum LedgerError {
         /// Found.
         found: u64,
     },
-    /// A secret key is none.
-    #[error("this is not a secret key")]
-    Key,
 }
 
 /// The name of a contract's error, with its arguments as words.

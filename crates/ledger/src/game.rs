@@ -4,13 +4,15 @@ use alloy::primitives::{Address, B256, U256};
 use alloy::rpc::types::Log;
 use alloy::sol_types::{SolCall as _, SolEvent as _};
 use claim::Digest;
-use court::dispute::{Challenge, Followed, Input, MoveError, Shown, Side, State, Terms, Work};
+use court::dispute::{Challenge, Followed, Input, MoveError, Player, PlayerError, Shown, Side, State, Terms, Work};
 use court::judge::Ruling;
 use court::trace::tree;
 
 use crate::abi::{Court, Dispute, Reason};
+use crate::client::{Account, Sent};
 use crate::deployment::ANSWERS;
 use crate::dispute::{context, judge_data, word};
+use crate::error::LedgerError;
 
 /// A receipt as it is brought before the court.
 #[derive(Clone, Debug)]
@@ -45,6 +47,18 @@ pub struct Verdict {
     pub winner: Side,
     /// Why, in the court's words.
     pub reason: Reason,
+}
+
+/// Why a move was not made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlayError {
+    /// The side has no move.
+    #[error(transparent)]
+    Player(#[from] PlayerError),
+    /// The chain refused it, or does not answer.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
 }
 
 /// The call that opens a dispute.
@@ -187,6 +201,23 @@ impl Game {
         let node = dispute.nodes.last().map_or(Digest::ZERO, |node| Digest::new(node.0));
         self.state.follow(Followed::Descent { child, node, shown }, dispute.deadline.to());
         self.dispute = dispute;
+    }
+
+    /// Makes the next move of the side whose turn it is, and follows what the court says to it.
+    ///
+    /// # Errors
+    ///
+    /// The player has no move, and will lose by silence; or the chain refuses it.
+    pub async fn play(
+        &mut self,
+        account: &Account,
+        court: Address,
+        player: &mut Player<'_, '_>,
+    ) -> Result<Sent, PlayError> {
+        let input = player.play(&self.state)?;
+        let sent = account.send_encoded(court, self.call(&input)).await?;
+        sent.logs.iter().for_each(|log| self.follow(log));
+        Ok(sent)
     }
 
     /// The address of a side.

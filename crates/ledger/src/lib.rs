@@ -5,6 +5,7 @@ mod artefact;
 mod client;
 mod cursor;
 mod deployment;
+pub mod development;
 pub mod dispute;
 mod error;
 pub mod game;
