@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{ask, bench, model, up, verify};
+use crate::commands::{ask, bench, demo, model, up, verify};
 
 /// An open network for AI in which every statement can be checked.
 #[derive(Debug, Parser)]
@@ -51,6 +51,9 @@ pub(crate) enum Command {
     /// Measure speed on this machine
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Play out what the network is for
+    #[command(subcommand)]
+    Demo(demo::Demo),
     /// Print this command line's reference as Markdown
     #[command(hide = true)]
     Reference,

@@ -15,3 +15,5 @@ pub use client::{Account, Client, Sent};
 pub use cursor::{Change, Cursor};
 pub use deployment::{ANSWERS, Deployment, Rules};
 pub use error::LedgerError;
+
+pub use alloy::primitives::Address;

@@ -2,6 +2,7 @@
 
 pub(crate) mod ask;
 pub(crate) mod bench;
+pub(crate) mod demo;
 pub(crate) mod model;
 pub(crate) mod up;
 pub(crate) mod verify;
@@ -41,6 +42,7 @@ pub(crate) fn run(cli: Cli, environment: &Environment, output: Output) -> anyhow
         Command::Verify(command) => verify::run(&context, &command),
         Command::Model(command) => model::run(&context, &command),
         Command::Bench(command) => bench::run(&context, &command),
+        Command::Demo(command) => demo::run(&context, &command),
         Command::Reference => output::print(&reference::markdown()).map(|()| Exit::Done),
     }
 }

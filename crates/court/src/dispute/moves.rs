@@ -34,6 +34,14 @@ pub enum Shown {
 }
 
 impl Shown {
+    /// The nodes, where it is those.
+    pub fn nodes(&self) -> Option<Vec<Digest>> {
+        match self {
+            Self::Nodes(nodes) => Some(nodes.clone()),
+            Self::Words(_) => None,
+        }
+    }
+
     /// The node above.
     ///
     /// # Errors

@@ -57,7 +57,7 @@ impl Player<'_, '_> {
     /// [`PlayerError`]: it has none, and will lose by silence.
     pub fn play(&mut self, state: &State) -> Result<Input, PlayerError> {
         if let Some((docket, words)) = state.worked() {
-            let children: Vec<Vec<Digest>> = state.shown().iter().filter_map(nodes).collect();
+            let children: Vec<Vec<Digest>> = state.shown().iter().filter_map(Shown::nodes).collect();
             let mut party = Party { trace: self.trace, weights: self.weights, prompt: self.prompt };
             let accusation = accuse(&mut party, docket, &children, words)?;
             return Ok(Input::Accuse(self.side, Box::new(accusation)));
@@ -112,13 +112,6 @@ impl Player<'_, '_> {
         let (address, word) = (first + u64::from(index), ours[index as usize]);
         let working = working(&mut party, &state.terms().statement, address, word)?;
         Ok(Work { index, tile, own_path, working })
-    }
-}
-
-fn nodes(shown: &Shown) -> Option<Vec<Digest>> {
-    match shown {
-        Shown::Nodes(nodes) => Some(nodes.clone()),
-        Shown::Words(_) => None,
     }
 }
 
