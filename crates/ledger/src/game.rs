@@ -1,7 +1,6 @@
 //! A dispute on the chain: moves as calls of the court, and the court's events as moves.
 
-use alloy::primitives::{Address, B256, U256};
-use alloy::rpc::types::Log;
+use alloy::primitives::{Address, B256, Log, U256};
 use alloy::sol_types::{SolCall as _, SolEvent as _};
 use claim::Digest;
 use court::dispute::{Challenge, Followed, Input, MoveError, Player, PlayerError, Shown, Side, State, Terms, Work};
@@ -81,7 +80,7 @@ impl Game {
     ///
     /// The event does not show 64 children, which no court lets pass.
     pub fn opened(log: &Log, terms: Terms) -> Option<Result<Self, MoveError>> {
-        let event = Court::ChallengeOpened::decode_log(&log.inner).ok()?.data;
+        let event = Court::ChallengeOpened::decode_log(log).ok()?.data;
         let challenge = Challenge { children: event.children.iter().map(|node| Digest::new(node.0)).collect() };
         let move_time = terms.move_time;
         let deadline = event.dispute.deadline.to::<u64>();
@@ -171,17 +170,17 @@ impl Game {
 
     /// Follows an event of the court; another dispute's changes nothing.
     pub fn follow(&mut self, log: &Log) {
-        if let Ok(log) = Court::Descended::decode_log(&log.inner)
+        if let Ok(log) = Court::Descended::decode_log(log)
             && log.id == self.id
         {
             let shown = Shown::Nodes(log.children.iter().map(|node| Digest::new(node.0)).collect());
             self.descended(log.data.child, shown, log.data.dispute);
-        } else if let Ok(log) = Court::DescendedToWords::decode_log(&log.inner)
+        } else if let Ok(log) = Court::DescendedToWords::decode_log(log)
             && log.id == self.id
         {
             let shown = Shown::Words(words(&log.words));
             self.descended(log.data.child, shown, log.data.dispute);
-        } else if let Ok(log) = Court::Worked::decode_log(&log.inner)
+        } else if let Ok(log) = Court::Worked::decode_log(log)
             && log.id == self.id
         {
             let event = log.data;
@@ -189,7 +188,7 @@ impl Game {
             let followed = Followed::Work { index, word: event.dispute.word, working: words(&event.working) };
             self.state.follow(followed, event.dispute.deadline.to());
             self.dispute = event.dispute;
-        } else if let Ok(log) = Court::VerdictGiven::decode_log(&log.inner)
+        } else if let Ok(log) = Court::VerdictGiven::decode_log(log)
             && log.id == self.id
         {
             let winner = if log.winner == self.dispute.host { Side::Host } else { Side::Challenger };
@@ -216,7 +215,7 @@ impl Game {
     ) -> Result<Sent, PlayError> {
         let input = player.play(&self.state)?;
         let sent = account.send_encoded(court, self.call(&input)).await?;
-        sent.logs.iter().for_each(|log| self.follow(log));
+        sent.logs.iter().for_each(|log| self.follow(&log.inner));
         Ok(sent)
     }
 

@@ -90,7 +90,7 @@ impl Scene<'_> {
         };
         let sent = stage.user.send_encoded(court, challenge_call(&charge, &user.challenge()?)).await?;
         note(Side::Challenger, "challenge: bond, and 64 nodes below the root", &sent);
-        let opened = sent.logs.iter().find_map(|log| Game::opened(log, terms.clone()));
+        let opened = sent.logs.iter().find_map(|log| Game::opened(&log.inner, terms.clone()));
         let mut game = opened.context("the court opened no dispute")??;
         let mut last = sent.gas_used;
         while game.verdict.is_none() {
@@ -105,7 +105,7 @@ impl Scene<'_> {
                 stage.wait(self.move_time + 1).await?;
                 let winner = turn.other();
                 let sent = account(stage, winner).send_encoded(court, game.call(&Input::Timeout)).await?;
-                sent.logs.iter().for_each(|log| game.follow(log));
+                sent.logs.iter().for_each(|log| game.follow(&log.inner));
                 note(winner, "timeout: the other side was silent", &sent);
                 last = sent.gas_used;
                 continue;
@@ -183,7 +183,7 @@ async fn step(
         let accusation = open(&mut party, docket, &children, words, 0)?;
         let call = game.call(&Input::Accuse(player.side, Box::new(accusation)));
         let sent = account.send_encoded(court, call).await?;
-        sent.logs.iter().for_each(|log| game.follow(log));
+        sent.logs.iter().for_each(|log| game.follow(&log.inner));
         return Ok(sent);
     }
     Ok(game.play(account, court, player).await?)
