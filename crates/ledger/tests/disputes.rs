@@ -278,24 +278,23 @@ fn play(hall: &mut Hall, game: &mut Game, players: &mut [Player<'_, '_>; 2], lia
         let input = player.play(&game.state).ok().or_else(|| blind(game, random, player));
         // The liar may fall silent at any time.
         let input = input.filter(|_| turn != liar || random.below(8) > 0);
-        let (from, data) = match input {
-            Some(input) => {
-                // A move may be lost on its way, and is sent again before its time is over.
-                hall.now += random.below(MOVE_TIME / 2);
-                (hall.address(turn), game.call(&input))
-            }
-            None => {
-                let data = game.call(&Input::Timeout);
-                hall.send(hall.user, court, data.clone()).unwrap_err();
-                hall.now = game.state.deadline() + 1;
-                (hall.address(turn.other()), data)
-            }
+        let (from, data) = if let Some(input) = input {
+            // A move may be lost on its way, and is sent again before its time is over.
+            hall.now += random.below(MOVE_TIME / 2);
+            (hall.address(turn), game.call(&input))
+        } else {
+            let data = game.call(&Input::Timeout);
+            hall.send(hall.user, court, data.clone()).unwrap_err();
+            hall.now = game.state.deadline() + 1;
+            (hall.address(turn.other()), data)
         };
         let (used, logs) = hall.send(from, court, data.clone()).unwrap_or_else(|said| {
             panic!("{turn:?} was refused: {}", alloy::primitives::hex::encode(said));
         });
         gas += used;
-        logs.iter().for_each(|log| game.follow(log));
+        for log in &logs {
+            game.follow(log);
+        }
         earlier.push((from, data));
         hall.now += 1;
     }

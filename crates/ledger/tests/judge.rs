@@ -148,7 +148,7 @@ fn compare(bench: &mut Bench, specimen: &Specimen, temperature: f32, positions: 
             let words = working(&mut party, &statement, address, word).unwrap();
             let (right, children) = docket(&mut trace, address, word, &words);
             let mut party = Party { trace: &mut trace, weights: &weights, prompt: &answer.prompt };
-            let steps = (0..)
+            let steps = (0..u32::MAX)
                 .find(|&step| {
                     let opened = open(&mut party, &right, &children, &words, step).unwrap();
                     judge(&right, step, &opened.data, &opened.path) == Err(OpeningError::NoSuchStep { step })

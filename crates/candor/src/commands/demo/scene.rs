@@ -83,49 +83,35 @@ impl Scene<'_> {
             bond: self.stage.bond_min().await?,
         };
         let (stage, court) = (self.stage, self.stage.deployment.court);
-        let mut acts = Vec::new();
-        let mut note = |who, what, sent: &Sent| {
-            acts.push(Act { who, what, gas: sent.gas_used });
-            acts.last().into_iter().for_each(&mut *tell);
-        };
         let sent = stage.user.send_encoded(court, challenge_call(&charge, &user.challenge()?)).await?;
-        note(Side::Challenger, "challenge: bond, and 64 nodes below the root", &sent);
         let opened = sent.logs.iter().find_map(|log| Game::opened(&log.inner, terms.clone()));
+        let mut ledger = Acts { acts: Vec::new(), tell };
+        ledger.note(Side::Challenger, "challenge: bond, and 64 nodes below the root", &sent);
         let mut game = opened.context("the court opened no dispute")??;
-        let mut last = sent.gas_used;
         while game.verdict.is_none() {
             let turn = game.state.turn();
-            let moves = game.state.nodes().len();
-            let is_silent = match self.conduct {
-                Conduct::SilentHost => turn == Side::Host,
-                Conduct::SilentChallenger => turn == Side::Challenger && moves > 1,
-                _ => false,
-            };
-            let (what, sent) = if is_silent {
+            if self.conduct.is_silent(turn, game.state.nodes().len()) {
                 stage.wait(self.move_time + 1).await?;
-                let winner = turn.other();
-                let sent = account(stage, winner).send_encoded(court, game.call(&Input::Timeout)).await?;
+                let sent = account(stage, turn.other()).send_encoded(court, game.call(&Input::Timeout)).await?;
                 sent.logs.iter().for_each(|log| game.follow(&log.inner));
-                note(winner, "timeout: the other side was silent", &sent);
-                last = sent.gas_used;
-                continue;
+                ledger.note(turn.other(), "timeout: the other side was silent", &sent);
             } else {
-                let player = if turn == Side::Host { &mut host } else { &mut user };
                 let what = describe(&game);
-                (what, step(&mut game, account(stage, turn), court, player, self.conduct).await?)
-            };
-            last = sent.gas_used;
-            note(turn, what, &sent);
+                let player = if turn == Side::Host { &mut host } else { &mut user };
+                let sent = step(&mut game, account(stage, turn), court, player, self.conduct).await?;
+                ledger.note(turn, what, &sent);
+            }
         }
         let verdict = game.verdict.context("the dispute has no verdict")?;
+        let gas_last_call = ledger.acts.last().map_or(0, |act| act.gas);
         let sent = account(stage, verdict.winner).send_encoded(court, game.settle_call(verdict)).await?;
-        note(verdict.winner, "settle: the money moves", &sent);
+        ledger.note(verdict.winner, "settle: the money moves", &sent);
         let settled = sent.event::<Settled>().context("the court settled nothing")?;
         let bits = game.state.terms().statement.layout().bits();
         Ok(Outcome {
             position: game.state.worked().map(|(docket, _)| (docket.address >> bits) as u32),
-            acts,
-            gas_last_call: last,
+            acts: ledger.acts,
+            gas_last_call,
             winner: verdict.winner,
             bond_moved: settled.moved.saturating_to(),
             freed: settled.freed.saturating_to(),
@@ -144,6 +130,31 @@ impl Scene<'_> {
         let position = bent.len() - 2;
         bent.set(position, place.start, bent.word(position, place.start) ^ 1);
         Ok(Some(bent))
+    }
+}
+
+/// The transactions so far, each told of as it comes.
+struct Acts<'a> {
+    acts: Vec<Act>,
+    tell: &'a mut dyn FnMut(&Act),
+}
+
+impl Acts<'_> {
+    fn note(&mut self, who: Side, what: &'static str, sent: &Sent) {
+        let act = Act { who, what, gas: sent.gas_used };
+        (self.tell)(&act);
+        self.acts.push(act);
+    }
+}
+
+impl Conduct {
+    /// Whether a side says nothing when so many nodes lie open.
+    fn is_silent(self, side: Side, nodes: usize) -> bool {
+        match self {
+            Self::SilentHost => side == Side::Host,
+            Self::SilentChallenger => side == Side::Challenger && nodes > 1,
+            Self::Both | Self::FalseAccuser => false,
+        }
     }
 }
 
