@@ -55,6 +55,8 @@ alloy::sol! {
     interface Token {
         function mint(address to, uint256 amount) external;
         function approve(address spender, uint256 value) external returns (bool);
+        function allowance(address owner, address spender) external view returns (uint256);
+        function decimals() external view returns (uint8);
         function balanceOf(address account) external view returns (uint256);
         function transfer(address to, uint256 value) external returns (bool);
     }

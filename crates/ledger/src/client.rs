@@ -65,7 +65,7 @@ impl Client {
     pub async fn connect(url: &str) -> Result<Self, LedgerError> {
         let parsed =
             url.parse().map_err(|error| LedgerError::Url { url: url.to_owned(), reason: format!("{error}") })?;
-        let provider = ProviderBuilder::default().connect_http(parsed);
+        let provider = ProviderBuilder::default().connect_reqwest(http_client(), parsed);
         let mut client = Self { provider, url: url.into(), chain_id: 0 };
         client.chain_id = client.ask("eth_chainId", client.provider.get_chain_id()).await?;
         Ok(client)
@@ -172,6 +172,15 @@ impl Client {
     async fn receipt(&self, hash: B256) -> Result<Option<TransactionReceipt>, LedgerError> {
         self.ask("eth_getTransactionReceipt", self.provider.get_transaction_receipt(hash)).await
     }
+}
+
+/// A client whose TLS is rustls on ring, as everywhere here.
+fn http_client() -> reqwest::Client {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Another thread may be quicker; then its provider serves as well.
+        drop(rustls::crypto::ring::default_provider().install_default());
+    }
+    reqwest::Client::new()
 }
 
 /// An error with what caused it.

@@ -7,7 +7,9 @@ mod cursor;
 mod deployment;
 pub mod development;
 pub mod dispute;
+pub mod dollar;
 mod error;
+pub mod file;
 pub mod game;
 
 pub use artefact::Artefact;
