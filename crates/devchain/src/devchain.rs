@@ -109,8 +109,8 @@ impl Devchain {
     /// When the file cannot be read or written, is damaged, or is that of another chain.
     pub fn open(path: impl AsRef<Path>, config: Config) -> Result<Self, StoreError> {
         let (mut store, restored) = Store::open(path.as_ref(), &config)?;
-        let chain = if let Some(Restored { history, clock, waiting }) = restored {
-            let mut chain = Chain::resume(config, history, clock);
+        let chain = if let Some(Restored { history, clock, reverts, waiting }) = restored {
+            let mut chain = Chain::resume(config, history, clock, reverts);
             for transaction in waiting {
                 // What could be executed when it came cannot be where the configuration has changed since.
                 if chain.check(&transaction).is_ok() {
@@ -335,7 +335,7 @@ impl Published {
                 self.history.set_state(state);
                 None
             }
-            Event::Reverted(history) => {
+            Event::Reverted { history, .. } => {
                 let old = std::mem::replace(&mut self.history, *history);
                 let is_gone = |block: &&Arc<Block>| self.history.hash(block.number()) != Some(block.hash());
                 let gone: Vec<_> = old.blocks().rev().take_while(is_gone).cloned().collect();

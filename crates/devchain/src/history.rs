@@ -6,6 +6,7 @@ use std::sync::Arc;
 use alloy_primitives::B256;
 
 use crate::block::Block;
+use crate::config::Limits;
 use crate::state::State;
 
 /// Where a transaction is.
@@ -32,31 +33,30 @@ pub struct History {
 const BLOCKS_MIN: usize = 257;
 
 impl History {
-    pub(crate) fn new(first: Arc<Block>, state: State, blocks_max: usize, states_max: usize) -> Self {
-        let mut history = Self::empty(blocks_max, states_max);
+    pub(crate) fn new(first: Arc<Block>, state: State, limits: &Limits) -> Self {
+        let mut history = Self::empty(limits);
         history.append(first, state);
         history
     }
 
-    fn empty(blocks_max: usize, states_max: usize) -> Self {
+    /// How many blocks are held. A state without its block could not be gone back to.
+    pub(crate) fn blocks_max(limits: &Limits) -> usize {
+        limits.blocks.max(BLOCKS_MIN).max(limits.states)
+    }
+
+    fn empty(limits: &Limits) -> Self {
         Self {
             blocks: VecDeque::new(),
             states: VecDeque::new(),
             numbers: HashMap::new(),
             places: HashMap::new(),
-            // A state without its block could not be gone back to.
-            blocks_max: blocks_max.max(BLOCKS_MIN).max(states_max),
-            states_max: states_max.max(1),
+            blocks_max: Self::blocks_max(limits),
+            states_max: limits.states.max(1),
         }
     }
 
     /// A chain out of its file: blocks without a gap, oldest first, and the states after the newest of them.
-    pub(crate) fn restore(
-        blocks: Vec<Arc<Block>>,
-        states: Vec<State>,
-        blocks_max: usize,
-        states_max: usize,
-    ) -> Option<Self> {
+    pub(crate) fn restore(blocks: Vec<Arc<Block>>, states: Vec<State>, limits: &Limits) -> Option<Self> {
         let follows = |pair: &[Arc<Block>]| pair[1].header().parent_hash == pair[0].hash();
         if blocks.is_empty() || states.is_empty() || states.len() > blocks.len() || !blocks.windows(2).all(follows) {
             return None;
@@ -65,7 +65,7 @@ impl History {
         let mut rest = blocks.into_iter();
         let old: Vec<_> = rest.by_ref().take(without_state).collect();
         let mut states = states.into_iter();
-        let mut history = Self::empty(blocks_max, states_max);
+        let mut history = Self::empty(limits);
         for block in old {
             history.append_block(block);
         }

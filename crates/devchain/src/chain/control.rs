@@ -79,15 +79,18 @@ impl Chain {
         chain.events = self.events.take();
         chain.reverts = self.reverts + 1;
         *self = chain;
-        self.emit(Event::Reverted(Box::new(self.history.clone())));
+        self.emit_reverted();
+    }
+
+    fn emit_reverted(&mut self) {
+        self.emit(Event::Reverted { history: Box::new(self.history.clone()), count: self.reverts });
         self.emit(Event::Clock(self.clock));
     }
 
     fn reverted(&mut self, now: u64) {
         self.reverts += 1;
         self.clock.restart(self.history.head().header().timestamp, now);
-        self.emit(Event::Reverted(Box::new(self.history.clone())));
-        self.emit(Event::Clock(self.clock));
+        self.emit_reverted();
         self.drop_invalid();
     }
 

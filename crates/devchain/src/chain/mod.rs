@@ -42,7 +42,12 @@ pub enum Event {
     /// The state after the newest block is another one.
     Changed(State),
     /// Blocks were taken back: the chain is now this one.
-    Reverted(Box<History>),
+    Reverted {
+        /// What is left, and what stands in the place of what is gone.
+        history: Box<History>,
+        /// How often blocks have been taken back by now.
+        count: u64,
+    },
     /// The clock was set.
     Clock(Clock),
 }
@@ -92,12 +97,12 @@ impl Chain {
     pub fn new(config: Config, now: u64) -> Self {
         let timestamp = config.genesis_timestamp.unwrap_or(now);
         let (block, state) = genesis::first(&config, timestamp);
-        let history = History::new(Arc::new(block), state, config.limits.blocks, config.limits.states);
-        Self::resume(config, history, Clock::starting(timestamp, now))
+        let history = History::new(Arc::new(block), state, &config.limits);
+        Self::resume(config, history, Clock::starting(timestamp, now), 0)
     }
 
     /// A chain that was there before.
-    pub(crate) fn resume(config: Config, history: History, clock: Clock) -> Self {
+    pub(crate) fn resume(config: Config, history: History, clock: Clock, reverts: u64) -> Self {
         Self {
             configuration: configuration(config.chain_id, config.hardfork),
             history,
@@ -109,7 +114,7 @@ impl Chain {
             snapshots_taken: 0,
             impersonated: HashSet::new(),
             impersonates_all: false,
-            reverts: 0,
+            reverts,
             events: None,
             config,
         }

@@ -3,7 +3,8 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `about` | a name | format, chain id, hardfork, root of the state, offset of the clock |
+//! | `about` | a name | format, chain id, hardfork, offset of the clock, how often blocks were taken back |
+//! | `root` | | root of the newest state |
 //! | `blocks` | height | header, transactions with senders, receipts |
 //! | `heights` | hash of a block | height |
 //! | `places` | hash of a transaction | height, index |
@@ -54,6 +55,7 @@ const ABOUT_FORMAT: &str = "format";
 const ABOUT_CHAIN_ID: &str = "chain-id";
 const ABOUT_HARDFORK: &str = "hardfork";
 const ABOUT_OFFSET: &str = "clock-offset";
+const ABOUT_REVERTS: &str = "reverts";
 
 /// The chain's file.
 pub(crate) struct Store {
@@ -87,7 +89,7 @@ impl Store {
                 (history.state().clone(), previous, head)
             }
         };
-        let states_max = config.limits.states as u64;
+        let states_max = config.limits.states.max(1) as u64;
         Ok((Self { database: Arc::new(database), state, previous, head, states_max }, restored))
     }
 
@@ -135,7 +137,8 @@ impl Store {
                 self.previous = previous;
                 self.head = block.number();
                 write_undo(transaction, self.head, self.previous.as_ref(), state)?;
-                if let Some(old) = self.head.checked_sub(self.states_max) {
+                // The oldest state that is held is not gone back from.
+                if let Some(old) = self.head.checked_sub(self.states_max - 1) {
                     transaction.open_table(UNDO)?.remove(old)?;
                 }
             }
@@ -143,7 +146,10 @@ impl Store {
                 self.write_state(transaction, state)?;
                 write_undo(transaction, self.head, self.previous.as_ref(), state)?;
             }
-            Event::Reverted(history) => self.write_reverted(transaction, history)?,
+            Event::Reverted { history, count } => {
+                self.write_reverted(transaction, history)?;
+                transaction.open_table(ABOUT)?.insert(ABOUT_REVERTS, *count)?;
+            }
             Event::Clock(clock) => {
                 transaction.open_table(ABOUT)?.insert(ABOUT_OFFSET, clock.offset() as u64)?;
             }
@@ -191,16 +197,19 @@ impl Store {
             }
             remove_block(transaction, number)?;
             insert_block(transaction, block)?;
+        }
+        self.write_state(transaction, history.state())?;
+        self.head = head;
+        self.previous = head.checked_sub(1).and_then(|number| history.state_at(number).cloned());
+        // All of them: records that are too old for the chain that is left behind are gone, and a state may have been
+        // changed after its block.
+        for number in head - history.depth() as u64..=head {
             if let Some(after) = history.state_at(number) {
                 let before = number.checked_sub(1).and_then(|number| history.state_at(number));
                 write_undo(transaction, number, before, after)?;
             }
         }
-        self.write_state(transaction, history.state())?;
-        self.head = head;
-        self.previous = head.checked_sub(1).and_then(|number| history.state_at(number).cloned());
-        // The newest state may have been changed after its block.
-        write_undo(transaction, head, self.previous.as_ref(), history.state())
+        Ok(())
     }
 }
 

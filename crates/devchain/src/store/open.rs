@@ -11,8 +11,8 @@ use redb::{Database, ReadableDatabase as _, ReadableTable as _, StorageBackend, 
 
 use super::codec::{Change, Fields, decode_block, decode_changes, decode_sent};
 use super::{
-    ABOUT, ABOUT_CHAIN_ID, ABOUT_FORMAT, ABOUT_HARDFORK, ABOUT_OFFSET, ACCOUNTS, BLOCKS, CODE, FORMAT, ROOT, SLOTS,
-    UNDO, WAITING, Waiting,
+    ABOUT, ABOUT_CHAIN_ID, ABOUT_FORMAT, ABOUT_HARDFORK, ABOUT_OFFSET, ABOUT_REVERTS, ACCOUNTS, BLOCKS, CODE, FORMAT,
+    ROOT, SLOTS, UNDO, WAITING, Waiting,
 };
 use crate::clock::Clock;
 use crate::config::{Config, Hardfork};
@@ -24,6 +24,7 @@ use crate::state::State;
 pub(crate) struct Restored {
     pub(crate) history: History,
     pub(crate) clock: Clock,
+    pub(crate) reverts: u64,
     pub(crate) waiting: Waiting,
 }
 
@@ -52,6 +53,7 @@ pub(super) fn restore(database: &Database, config: &Config) -> Result<Option<Res
         }
     }
     let clock = Clock::ahead(value(ABOUT_OFFSET)?.unwrap_or(0) as i64);
+    let reverts = value(ABOUT_REVERTS)?.unwrap_or(0);
     let state = read_state(&reading)?;
     let root = reading.open_table(ROOT)?.get(())?.map(|root| B256::from(root.value()));
     if root != Some(state.root()) {
@@ -64,7 +66,7 @@ pub(super) fn restore(database: &Database, config: &Config) -> Result<Option<Res
             waiting.push(decode_sent(entry?.1.value()).ok_or(StoreError::Damaged("transaction"))?);
         }
     }
-    Ok(Some(Restored { history, clock, waiting }))
+    Ok(Some(Restored { history, clock, reverts, waiting }))
 }
 
 fn read_state(reading: &redb::ReadTransaction) -> Result<State, StoreError> {
@@ -122,7 +124,7 @@ fn apply(
 fn read_history(reading: &redb::ReadTransaction, config: &Config, newest: State) -> Result<History, StoreError> {
     let table = reading.open_table(BLOCKS)?;
     let mut blocks = Vec::new();
-    for entry in table.iter()?.rev().take(config.limits.blocks.max(1)) {
+    for entry in table.iter()?.rev().take(History::blocks_max(&config.limits)) {
         blocks.push(decode_block(entry?.1.value()).ok_or(StoreError::Damaged("block"))?);
     }
     let codes = reading.open_table(CODE)?;
@@ -139,7 +141,7 @@ fn read_history(reading: &redb::ReadTransaction, config: &Config, newest: State)
     }
     blocks.reverse();
     states.reverse();
-    History::restore(blocks, states, config.limits.blocks, config.limits.states).ok_or(StoreError::Damaged("chain"))
+    History::restore(blocks, states, &config.limits).ok_or(StoreError::Damaged("chain"))
 }
 
 /// A file that is written without being flushed: what the operating system has taken, the end of the process does not undo.

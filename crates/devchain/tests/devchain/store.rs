@@ -4,7 +4,7 @@ use alloy_primitives::{Address, U256};
 use devchain::{Chain, Config, Devchain, Durability, Hardfork, Key, Message, Mining, StoreError};
 use tempfile::TempDir;
 
-use crate::contract::{COUNTER, creation, word};
+use crate::contract::{COUNTER, creation, stranger, word};
 
 fn config() -> Config {
     Config { genesis_timestamp: Some(1_700_000_000), durability: Durability::Process, ..Config::development() }
@@ -148,6 +148,114 @@ fn old_blocks_are_forgotten_in_memory_and_read_from_the_file() {
     let (code, message) = client.fault("eth_getBalance", &serde_json::json!([alice(), "0x5"]));
     assert_eq!((code, message.as_str()), (-32602, "the state after block 5 is no longer kept, the oldest is 391"));
     runtime.block_on(serving.stop());
+}
+
+/// The time of all that is done to these chains.
+const NOW: u64 = 1_700_000_100;
+
+/// A chain in a file beside the same chain in memory, to which the same is done.
+struct Pair {
+    path: std::path::PathBuf,
+    config: Config,
+    filed: Option<Devchain>,
+    model: Chain,
+    /// Snapshots of the model with those of the chain in the file, which forgets its own when it is closed.
+    snapshots: Vec<(u64, u64)>,
+    counter: Address,
+    random: u64,
+}
+
+impl Pair {
+    fn number(&mut self, below: u64) -> u64 {
+        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.random >> 33) % below
+    }
+
+    /// Does the same to both, at a time that both are told.
+    fn both<T: Send + 'static>(&mut self, act: impl FnOnce(&mut Chain) -> T + Clone + Send + 'static) -> (T, T) {
+        (act.clone()(&mut self.model), with(self.filed.as_ref().unwrap(), move |chain, _| act(chain)))
+    }
+
+    fn step(&mut self) {
+        let (counter, number) = (self.counter, self.number(50));
+        let account = stranger(self.number(6));
+        match self.number(14) {
+            0..=3 => drop(self.both(move |chain| {
+                let message = Message::call(alice(), counter, word(number));
+                chain.execute(&message, NOW).unwrap();
+            })),
+            4 => drop(self.both(move |chain| chain.mine_many(number / 10, None, NOW).unwrap())),
+            5 => drop(self.both(move |chain| chain.set_balance(account, U256::from(number / 25)))),
+            6 => drop(
+                self.both(move |chain| chain.set_storage(account, U256::from(number % 3), U256::from(number / 20))),
+            ),
+            7 => drop(self.both(move |chain| chain.set_code(account, vec![0; (number / 20) as usize].into()))),
+            8 => {
+                let taken = self.both(Chain::snapshot);
+                self.snapshots.push(taken);
+            }
+            9 => {
+                if let Some((model, filed)) = self.snapshots.pop() {
+                    assert!(self.model.revert(model, NOW));
+                    assert!(with(self.filed.as_ref().unwrap(), move |chain, _| chain.revert(filed, NOW)));
+                }
+            }
+            10 => drop(self.both(move |chain| chain.roll_back(number / 8, NOW).is_ok())),
+            11 => drop(self.both(move |chain| chain.reorganise(number / 12, &[], NOW).is_ok())),
+            12 if number == 0 => {
+                self.snapshots.clear();
+                self.both(|chain| chain.reset(NOW));
+                self.deploy();
+            }
+            _ => {
+                self.snapshots.clear();
+                self.filed = None;
+                self.filed = Some(Devchain::open(&self.path, self.config.clone()).unwrap());
+            }
+        }
+    }
+
+    fn deploy(&mut self) {
+        let deploy = |chain: &mut Chain| {
+            let mined = chain.execute(&Message::create(alice(), creation(COUNTER)), NOW).unwrap();
+            mined.block.transactions()[0].creates().unwrap()
+        };
+        self.counter = self.both(deploy).0;
+    }
+
+    fn check(&self) {
+        let published = self.filed.as_ref().unwrap().published();
+        let (filed, model) = (&published.history, self.model.history());
+        let hashes = |history: &devchain::History| history.blocks().map(|block| block.hash()).collect::<Vec<_>>();
+        assert_eq!(hashes(filed), hashes(model));
+        assert_eq!(filed.depth(), model.depth());
+        for number in filed.head().number() - filed.depth() as u64..=filed.head().number() {
+            let root = |history: &devchain::History| history.state_at(number).unwrap().root();
+            assert_eq!(root(filed), root(model), "block {number}");
+        }
+    }
+}
+
+#[test]
+fn a_file_remembers_whatever_is_done_to_a_chain() {
+    let rounds = if std::env::var_os("CANDOR_SLOW").is_some() { 200 } else { 12 };
+    for seed in 0..rounds {
+        let folder = folder();
+        let path = folder.path().join("chain");
+        let mut config = config();
+        config.limits.states = 20;
+        let filed = Some(Devchain::open(&path, config.clone()).unwrap());
+        let model = Chain::new(config.clone(), 1_700_000_000);
+        let mut pair = Pair { path, config, filed, model, snapshots: Vec::new(), counter: Address::ZERO, random: seed };
+        // The chain in the file has begun at the time on the wall.
+        let offsets = pair.both(|chain| chain.set_time(NOW, NOW));
+        assert_eq!(offsets, (0, 0));
+        pair.deploy();
+        for _ in 0..60 {
+            pair.step();
+            pair.check();
+        }
+    }
 }
 
 #[test]
