@@ -40,6 +40,9 @@ contract Court is Payments {
     /// @dev How many may wait for one receipt: few enough that the last of them is called while there may be stake.
     uint256 private constant QUEUE_MAX = 16;
 
+    /// @dev A kind of statement is one byte.
+    uint256 private constant CHECKERS_MAX = 256;
+
     IHosts private immutable HOSTS;
     IChannels private immutable CHANNELS;
     IVerdicts private immutable VERDICTS;
@@ -67,8 +70,9 @@ contract Court is Payments {
         IChecker[] memory checkers_
     ) {
         require(moveTime_ >= MOVE_TIME_MIN && moveTime_ <= MOVE_TIME_MAX, BadMoveTime(moveTime_));
-        // A kind is a byte.
-        require(bondMin_ > 0 && checkers_.length > 0 && checkers_.length <= type(uint8).max, ZeroValue());
+        require(bondMin_ > 0, ZeroBond());
+        bool isCounted = checkers_.length > 0 && checkers_.length <= CHECKERS_MAX;
+        require(isCounted, BadCheckerCount(checkers_.length, CHECKERS_MAX));
         HOSTS = hosts_;
         CHANNELS = channels_;
         VERDICTS = verdicts_;

@@ -147,8 +147,13 @@ interface ICourt {
     /// @param moveTime The time asked for, in seconds.
     error BadMoveTime(uint256 moveTime);
 
-    /// @notice A court that costs nothing, or knows nothing.
-    error ZeroValue();
+    /// @notice A court that costs nothing.
+    error ZeroBond();
+
+    /// @notice A court that knows nothing, or more kinds of statement than there are names for.
+    /// @param count How many checkers were named.
+    /// @param countMax The limit.
+    error BadCheckerCount(uint256 count, uint256 countMax);
 
     /// @notice No checker knows statements of that kind.
     /// @param kind The kind.

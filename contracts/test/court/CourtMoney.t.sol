@@ -34,12 +34,12 @@ contract CourtMoneyTest is CourtFixture {
     }
 
     function test_constructor_reverts_noBondOrNoChecker() public {
-        vm.expectRevert(ICourt.ZeroValue.selector);
+        vm.expectRevert(ICourt.ZeroBond.selector);
         new Court(hosts, channels, verdicts, MOVE_TIME, 0, new IChecker[](1));
-        vm.expectRevert(ICourt.ZeroValue.selector);
+        vm.expectRevert(abi.encodeWithSelector(ICourt.BadCheckerCount.selector, 0, 256));
         new Court(hosts, channels, verdicts, MOVE_TIME, BOND_MIN, new IChecker[](0));
-        vm.expectRevert(ICourt.ZeroValue.selector);
-        new Court(hosts, channels, verdicts, MOVE_TIME, BOND_MIN, new IChecker[](256));
+        vm.expectRevert(abi.encodeWithSelector(ICourt.BadCheckerCount.selector, 257, 256));
+        new Court(hosts, channels, verdicts, MOVE_TIME, BOND_MIN, new IChecker[](257));
     }
 
     function test_getters_tellHowItWasDeployed() public view {
