@@ -11,7 +11,7 @@ use std::num::NonZeroUsize;
 
 use arith::{Isa, Machine, Pool, WeightType};
 use claim::{Digest, Grammar, KvType, Origin, OutputRoot, PromptToken, Sampling, Seed, StateRoot, TokenCount, TokenId};
-use court::dispute::{Input, Output, Player, Reason, Shown, Side, State, Terms, step};
+use court::dispute::{Input, MoveError, Output, Player, Reason, Shown, Side, State, Terms, step};
 use court::judge::{Party, Statement, Weights, open};
 use court::trace::{Answer, EngineTrace, Part, Table};
 use model::Model;
@@ -127,6 +127,14 @@ fn play(
             state = match step(state, early, now) {
                 Err((state, _)) => *state,
                 Ok(_) => panic!("{early:?} was taken at the wrong time"),
+            };
+        }
+        if let Input::Descend(side, descent) = &input {
+            let mut outside = descent.clone();
+            outside.child |= 64;
+            state = match step(state, &Input::Descend(*side, outside), now) {
+                Err((state, MoveError::Child { .. })) => *state,
+                other => panic!("a child outside of the node: {other:?}"),
             };
         }
         if matches!(input, Input::Timeout) {

@@ -279,6 +279,10 @@ impl State {
             return Err(MoveError::Level { level });
         }
         let child = u64::from(descent.child);
+        // A larger number would lead the own path through a neighbouring node.
+        if child >> MOVE_BITS != 0 {
+            return Err(MoveError::Child { child: descent.child });
+        }
         let own = descent.shown.node(level + 1 == self.levels())?;
         // Below one's own node of two levels ago lies the child that the other named last, and below that the one named now. The
         // host's first move has no such node: its own root is what its path leads to.

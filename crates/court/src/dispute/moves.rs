@@ -166,6 +166,12 @@ pub enum MoveError {
     /// The host's first move alone shows that its tree ends in its receipt.
     #[error("the host's first move, and no other, shows that its trace ends in the receipt")]
     End,
+    /// A node has 64 children.
+    #[error("child {child} of 64")]
+    Child {
+        /// The child named.
+        child: u8,
+    },
     /// The named child is the same in both trees.
     #[error("child {child} is the same in both trees")]
     Same {

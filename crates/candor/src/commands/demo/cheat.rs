@@ -43,10 +43,10 @@ pub(crate) struct Cheat {
     /// The model to lie about; the catalogue's default if none is named
     #[arg(long, value_name = "NAME|FILE.gguf")]
     model: Option<String>,
-    /// Tokens of an answer
+    /// Tokens of an answer, 12 by default
     #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(3..=256))]
     tokens: u32,
-    /// What the user asks
+    /// What the user asks; a story about the sea by default
     #[arg(long, value_name = "TEXT", default_value = "Tell me a long story about the sea.")]
     question: String,
     /// Threads to compute with, all cores by default
