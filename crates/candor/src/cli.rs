@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{ask, bench, demo, model, up, verify};
+use crate::commands::{ask, bench, chain, demo, model, up, verify, wallet};
 
 /// An open network for AI in which every statement can be checked.
 #[derive(Debug, Parser)]
@@ -25,7 +25,7 @@ Examples:
 /// Options of every command.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Shared {
-    /// Folder for models, receipts and the host's key
+    /// Folder for models, receipts, keys and the development chain
     #[arg(long, global = true, value_name = "DIR", env = "CANDOR_DATA", hide_env_values = true)]
     pub(crate) data: Option<PathBuf>,
     /// File with defaults for options, instead of DIR/candor.toml
@@ -51,6 +51,12 @@ pub(crate) enum Command {
     /// Measure speed on this machine
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Run a chain for development on this machine
+    #[command(subcommand)]
+    Chain(chain::Chain),
+    /// The key that pays: make, import, show and fund it
+    #[command(subcommand)]
+    Wallet(wallet::Wallet),
     /// Play out what the network is for
     #[command(subcommand)]
     Demo(demo::Demo),

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use crate::environment::Environment;
 
-/// The folder that holds models, the host's key, receipts and the configuration file.
+/// The folder that holds models, keys, receipts, the development chain and the configuration file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DataFolder(PathBuf);
 
@@ -32,6 +32,21 @@ impl DataFolder {
     /// The key that signs receipts.
     pub(crate) fn host_key(&self) -> PathBuf {
         self.0.join("host-key.json")
+    }
+
+    /// The key that pays.
+    pub(crate) fn wallet(&self) -> PathBuf {
+        self.0.join("wallet.json")
+    }
+
+    /// The development chain.
+    pub(crate) fn chain(&self) -> PathBuf {
+        self.0.join("chain.redb")
+    }
+
+    /// Where the contracts are.
+    pub(crate) fn deployment(&self) -> PathBuf {
+        self.0.join("deployment.json")
     }
 
     /// Receipts with their evidence.

@@ -12,7 +12,7 @@ pub(crate) struct Environment {
     pub(crate) isa: Option<String>,
     /// `CANDOR_LOG`: what is logged to standard error.
     pub(crate) log: Option<String>,
-    /// `CANDOR_PASSPHRASE`: opens the host's key file.
+    /// `CANDOR_PASSPHRASE`: opens key files.
     pub(crate) passphrase: Passphrase,
     /// `HF_ENDPOINT`: a mirror of the Hugging Face hub.
     pub(crate) hub: Option<String>,
@@ -32,7 +32,10 @@ pub(crate) const VARIABLES: [(&str, &str); 7] = [
         "computes with this instruction set: `amx`, `avx512`, `avx2`, `neon` or `portable`; the results are the same",
     ),
     ("CANDOR_LOG", "what is logged to standard error, as `info` or `host=debug`; never a prompt or an answer"),
-    ("CANDOR_PASSPHRASE", "encrypts and opens the host's key file; without it the passphrase is empty"),
+    (
+        "CANDOR_PASSPHRASE",
+        "encrypts and opens the host's key file and the wallet; without it the wallet's is asked for on a terminal, and is empty elsewhere",
+    ),
     ("HF_ENDPOINT", "a mirror of the Hugging Face hub"),
     ("HTTPS_PROXY, NO_PROXY", "the way out for downloads"),
     ("NO_COLOR", "no colours"),
@@ -40,12 +43,22 @@ pub(crate) const VARIABLES: [(&str, &str); 7] = [
 
 /// A secret that never prints.
 #[derive(Clone, Default)]
-pub(crate) struct Passphrase(String);
+pub(crate) struct Passphrase(Option<String>);
 
 impl Passphrase {
-    /// The secret itself.
+    /// What a person typed.
+    pub(crate) fn typed(secret: String) -> Self {
+        Self(Some(secret))
+    }
+
+    /// Whether anybody gave one, be it empty.
+    pub(crate) fn is_given(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The secret itself; empty where nobody gave one.
     pub(crate) fn reveal(&self) -> &str {
-        &self.0
+        self.0.as_deref().unwrap_or_default()
     }
 }
 
@@ -66,7 +79,7 @@ impl Environment {
         Self {
             isa: text("CANDOR_ISA"),
             log: text("CANDOR_LOG"),
-            passphrase: Passphrase(std::env::var("CANDOR_PASSPHRASE").unwrap_or_default()),
+            passphrase: Passphrase(std::env::var("CANDOR_PASSPHRASE").ok()),
             hub: text("HF_ENDPOINT"),
             is_colourless: std::env::var_os("NO_COLOR").is_some_and(|value| value != OsString::new()),
             data_home: folder("XDG_DATA_HOME", ".local/share"),

@@ -1,82 +1,40 @@
 //! The key that signs receipts: made at the first start, kept in a key file.
 
-use std::fs;
-use std::io::{ErrorKind, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
 
 use anyhow::Context as _;
 use claim::HostKey;
-use claim::keystore::{self, KeystoreError, Randomness, ScryptCost};
 
 use crate::data::DataFolder;
 use crate::environment::Passphrase;
+use crate::key_file::{self, Written};
 
-/// The cost of guessing an empty passphrase need not be high, and a start need not wait for it: 16 ms instead of 500.
-const COST_WITHOUT_PASSPHRASE_LOG2: u8 = 12;
+/// What its file is called where something is wrong with it.
+pub(crate) const WHAT: &str = "the host's key file";
 
 /// Opens the data folder's key, or makes one.
 pub(crate) fn open_or_create(data: &DataFolder, passphrase: &Passphrase) -> anyhow::Result<HostKey> {
     let path = data.host_key();
-    match fs::read_to_string(&path) {
-        Ok(text) => open(&path, &text, passphrase),
-        Err(error) if error.kind() == ErrorKind::NotFound => create(&path, passphrase),
-        Err(error) => Err(error).with_context(|| format!("cannot read the host's key file {}", path.display())),
+    let open = |text: &str| key_file::decrypt(WHAT, &path, text, passphrase);
+    match key_file::read(&path) {
+        Ok(text) => open(&text),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let key = key_file::generate()?;
+            match key_file::write_new(&path, &key, passphrase)? {
+                Written::Done => Ok(key),
+                // Two starts at once end with one key.
+                Written::WasThere => open(&key_file::read(&path)?),
+            }
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot read {WHAT} {}", path.display())),
     }
-}
-
-fn open(path: &Path, text: &str, passphrase: &Passphrase) -> anyhow::Result<HostKey> {
-    keystore::decrypt(text, passphrase.reveal()).map_err(|error| {
-        let advice = match error {
-            KeystoreError::WrongPassphrase => "; set CANDOR_PASSPHRASE to the one it was made with",
-            _ => "; move it away to start with a new key",
-        };
-        anyhow::anyhow!("cannot open the host's key file {}: {error}{advice}", path.display())
-    })
-}
-
-/// Writes a new key so that it is whole or absent after a crash, and so that two starts at once end with one key.
-fn create(path: &Path, passphrase: &Passphrase) -> anyhow::Result<HostKey> {
-    let key = HostKey::generate(&random()?);
-    let randomness = Randomness { salt: random()?, iv: random()?, uuid: random()? };
-    let cost = match passphrase.reveal() {
-        "" => ScryptCost::new(COST_WITHOUT_PASSPHRASE_LOG2, 8, 1)
-            .context("the cost for an empty passphrase is a constant")?,
-        _ => ScryptCost::STANDARD,
-    };
-    let text = keystore::encrypt(&key, passphrase.reveal(), &randomness, cost);
-    let draft = draft_path(path);
-    let written = write_private(&draft, &text).and_then(|()| fs::hard_link(&draft, path));
-    drop(fs::remove_file(&draft));
-    match written {
-        Ok(()) => Ok(key),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => open(path, &fs::read_to_string(path)?, passphrase),
-        Err(error) => Err(error).with_context(|| format!("cannot write the host's key file {}", path.display())),
-    }
-}
-
-fn draft_path(path: &Path) -> PathBuf {
-    path.with_extension(format!("json.{}", std::process::id()))
-}
-
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
-}
-
-fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("the system gives no random bytes: {error}"))?;
-    Ok(bytes)
 }
 
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+    use std::fs;
 
     use super::*;
     use crate::environment::Environment;

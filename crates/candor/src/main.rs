@@ -1,5 +1,6 @@
 //! The command line of Candor: one module per command, wiring and nothing else.
 
+mod chain_access;
 mod cli;
 mod commands;
 mod config;
@@ -8,10 +9,13 @@ mod environment;
 mod exit;
 mod gateway_client;
 mod host_key;
+mod key_file;
 mod machine;
+mod money;
 mod output;
 mod progress;
 mod reference;
+mod signals;
 mod verdict;
 
 use std::process::ExitCode;

@@ -62,13 +62,26 @@ alloy::sol! {
     }
 
     #[derive(Debug)]
+    interface PermitToken {
+        function name() external view returns (string);
+        function version() external view returns (string);
+        function nonces(address owner) external view returns (uint256);
+        function DOMAIN_SEPARATOR() external view returns (bytes32);
+        function PERMIT_TYPEHASH() external view returns (bytes32);
+    }
+
+    #[derive(Debug)]
     interface HostVaults {
         function create(address asset, address host, uint256 series) external returns (address vault);
         function vaultAt(address asset, address host, uint256 series) external view returns (address);
+        function isVault(address vault) external view returns (bool);
     }
 
     #[derive(Debug)]
     interface HostVault {
+        event WithdrawalRequested(uint256 indexed id, address indexed owner, uint256 shares, uint256 matureAt);
+        event Withdraw(address indexed sender, address indexed receiver, address indexed owner, uint256 assets, uint256 shares);
+
         function deposit(uint256 assets, address receiver) external returns (uint256 shares);
         function requestWithdrawal(uint256 shares) external returns (uint256 id);
         function claim(uint256 id) external returns (uint256 assets);
@@ -80,7 +93,17 @@ alloy::sol! {
         function locked() external view returns (uint256);
         function balanceOf(address account) external view returns (uint256);
         function convertToAssets(uint256 shares) external view returns (uint256);
+        function previewWithdraw(uint256 assets) external view returns (uint256);
         function asset() external view returns (address);
+    }
+
+    #[derive(Debug)]
+    struct Host {
+        address vault;
+        uint64 registeredAt;
+        bytes32 peerKey;
+        bytes32 offerHash;
+        string endpoint;
     }
 
     #[derive(Debug)]
@@ -88,6 +111,7 @@ alloy::sol! {
         function register(address vault, bytes32 peerKey, bytes32 offerHash, string endpoint) external;
         function update(bytes32 peerKey, bytes32 offerHash, string endpoint) external;
         function vaultOf(address host) external view returns (address);
+        function hostOf(address host) external view returns (Host);
     }
 
     #[derive(Debug)]
@@ -99,8 +123,40 @@ alloy::sol! {
     }
 
     #[derive(Debug)]
+    enum ChannelState { None, Open, Closed }
+
+    #[derive(Debug)]
+    struct Channel {
+        uint256 deposited;
+        uint256 settled;
+        uint256 refuted;
+        uint256 refundable;
+        uint256 closableAt;
+        ChannelState state;
+    }
+
+    #[derive(Debug)]
+    struct PackedVoucher {
+        bytes32 payer;
+        uint256 charge;
+        bytes32 receipt;
+        bytes32 r;
+        bytes32 vs;
+    }
+
+    #[derive(Debug)]
     interface Channels {
+        event VouchersSettled(address indexed host, address indexed token, bytes32 indexed model, uint256 paid, bytes settlements);
+        event CloseRequested(bytes32 indexed id, uint256 closableAt);
+        event ChannelClosed(bytes32 indexed id, uint256 settled, uint256 returned);
+
         function fund(Terms terms, uint256 amount) external returns (bytes32 id);
+        function fundWithPermit(Terms terms, uint256 amount, uint256 deadline, uint8 v, bytes32 r, bytes32 s) external returns (bytes32 id);
+        function settle(address host, address token, bytes32 model, PackedVoucher[] vouchers) external returns (uint256 paid, bytes settlements);
+        function requestClose(Terms terms) external;
+        function close(Terms terms) external returns (uint256 returned);
+        function channel(bytes32 id) external view returns (Channel);
+        function voucherDigest(bytes32 id, uint96 amount, bytes32 model, uint64 promptTokens, uint64 outputTokens, bytes32 receipt) external view returns (bytes32);
         function channelId(Terms terms) external view returns (bytes32);
     }
 

@@ -211,6 +211,11 @@ impl Account {
         self.address
     }
 
+    /// Its key.
+    pub(crate) fn key(&self) -> &HostKey {
+        &self.key
+    }
+
     /// The chain.
     pub fn client(&self) -> &Client {
         &self.client

@@ -19,6 +19,15 @@ pub fn is_development(chain_id: u64) -> bool {
     DEVELOPMENT_CHAINS.contains(&chain_id)
 }
 
+/// How many decimals a token's amounts have.
+///
+/// # Errors
+///
+/// The chain does not answer, or there is no token at that address.
+pub async fn decimals(client: &Client, token: Address) -> Result<u8, LedgerError> {
+    client.call(token, &Token::decimalsCall {}).await
+}
+
 /// What an account has.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 
 pub mod abi;
 mod artefact;
+pub mod channel;
 mod client;
 mod cursor;
 mod deployment;
@@ -11,6 +12,9 @@ pub mod dollar;
 mod error;
 pub mod file;
 pub mod game;
+pub mod offer;
+mod permit;
+pub mod stake;
 
 pub use artefact::Artefact;
 pub use client::{Account, Client, Sent};

@@ -2,10 +2,12 @@
 
 pub(crate) mod ask;
 pub(crate) mod bench;
+pub(crate) mod chain;
 pub(crate) mod demo;
 pub(crate) mod model;
 pub(crate) mod up;
 pub(crate) mod verify;
+pub(crate) mod wallet;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -42,6 +44,8 @@ pub(crate) fn run(cli: Cli, environment: &Environment, output: Output) -> anyhow
         Command::Verify(command) => verify::run(&context, &command),
         Command::Model(command) => model::run(&context, &command),
         Command::Bench(command) => bench::run(&context, &command),
+        Command::Chain(command) => chain::run(&context, &command),
+        Command::Wallet(command) => wallet::run(&context, &command),
         Command::Demo(command) => demo::run(&context, &command),
         Command::Reference => output::print(&reference::markdown()).map(|()| Exit::Done),
     }

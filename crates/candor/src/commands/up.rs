@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 
 use super::{Context, block_on};
 use crate::exit::Exit;
+use crate::signals::Signals;
 use crate::{host_key, machine, output};
 
 /// The port that every example uses.
@@ -122,34 +123,6 @@ fn announce(context: &Context<'_>, served: &ServedModel, address: SocketAddr) ->
     }
     output::note(&format!("serving {}, receipts signed by {}", served.name, served.host));
     output::line(&format!("ready {url}"))
-}
-
-/// The signals that end the program cleanly.
-#[derive(Debug)]
-struct Signals {
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn new() -> anyhow::Result<Self> {
-        Ok(Self {
-            #[cfg(unix)]
-            terminate: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-                .context("cannot listen for SIGTERM")?,
-        })
-    }
-
-    /// Returns when Ctrl-C or SIGTERM comes.
-    async fn wait(&mut self) {
-        #[cfg(unix)]
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = self.terminate.recv() => {}
-        }
-        #[cfg(not(unix))]
-        drop(tokio::signal::ctrl_c().await);
-    }
 }
 
 async fn listen(options: &UpOptions) -> anyhow::Result<TcpListener> {
