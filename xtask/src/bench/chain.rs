@@ -1,12 +1,12 @@
 //! Transactions per second of the embedded chain beside anvil, by one script.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use serde_json::{Map, Value};
 
 use super::{Better, Row, highest};
 use crate::command::{cargo, output, program, run, text};
@@ -73,47 +73,51 @@ impl Drop for Chain {
 pub(super) fn measure(repeat: usize) -> Result<Vec<Row>> {
     run(&mut cargo(&["build", "--quiet", "--release", "--locked", "--package", "devchain", "--example", "serve"]))?;
     let anvil = layout::foundry(PEER);
-    let theirs = if anvil.exists() {
-        Some(best(repeat, |_| Chain::anvil(program(&anvil, &["--silent", "--hardfork", "prague", "--port"])))?)
-    } else {
-        None
-    };
-    let mut rows = Vec::new();
-    for (keeping, arguments) in KEEPING {
-        let folder = layout::root().join("target/bench-chain");
-        let ours = best(repeat, |index| {
-            let mut command = program(layout::root().join("target/release/examples/serve"), arguments);
-            if !arguments.is_empty() {
-                std::fs::create_dir_all(&folder)?;
-                command.arg("--data").arg(folder.join(format!("{index}.redb")));
-            }
-            Chain::ours(command)
-        })?;
-        if folder.exists() {
-            std::fs::remove_dir_all(&folder)?;
+    let mut theirs = Rates::new();
+    let mut ours = vec![Rates::new(); KEEPING.len()];
+    // In turns, so that a busy hour of the machine falls on both.
+    for _ in 0..repeat {
+        if anvil.exists() {
+            let command = program(&anvil, &["--silent", "--hardfork", "prague", "--port"]);
+            take(&mut theirs, &Chain::anvil(command)?)?;
         }
-        for (case, rate) in &ours {
-            let peer = theirs.as_ref().and_then(|theirs| theirs.get(case)).and_then(Value::as_f64);
-            let row = Row::new("chain", format!("{case}, {keeping}"), "transactions/s", rate.as_f64().unwrap_or(0.0));
-            rows.push(row.beside(PEER, peer, Better::Higher));
+        for ((_, arguments), ours) in KEEPING.iter().zip(&mut ours) {
+            measure_ours(arguments, ours)?;
+        }
+    }
+    let mut rows = Vec::new();
+    for ((keeping, _), ours) in KEEPING.iter().zip(&ours) {
+        for (case, rate) in ours {
+            let row = Row::new("chain", format!("{case}, {keeping}"), "transactions/s", *rate);
+            rows.push(row.beside(PEER, theirs.get(case).copied(), Better::Higher));
         }
     }
     Ok(rows)
 }
 
-/// The highest rate of each case over several chains, each new.
-fn best(repeat: usize, start: impl Fn(usize) -> Result<Chain>) -> Result<Map<String, Value>> {
-    let mut found = Map::new();
-    for index in 0..repeat {
-        let chain = start(index)?;
-        let mut script = program("node", &["bench/chain/transactions.mjs"]);
-        let printed = output(script.arg(layout::node()).arg(&chain.url).arg(TRANSACTIONS))?;
-        let rates: Map<String, Value> =
-            serde_json::from_str(&printed).context("the script printed other than rates")?;
-        for (case, rate) in rates {
-            let rates = [found.get(&case).and_then(Value::as_f64), rate.as_f64()];
-            found.insert(case, highest(rates.into_iter().flatten()).into());
-        }
+/// The highest rate of each case so far.
+type Rates = BTreeMap<String, f64>;
+
+fn measure_ours(arguments: &[&str], rates: &mut Rates) -> Result<()> {
+    let folder = layout::root().join("target/bench-chain");
+    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let mut command = program(layout::root().join("target/release/examples/serve"), arguments);
+    if !arguments.is_empty() {
+        command.arg("--data").arg(folder.join("chain.redb"));
     }
-    Ok(found)
+    let measured = take(rates, &Chain::ours(command)?);
+    std::fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+    measured
+}
+
+/// Runs the script on a chain that nobody has used yet.
+fn take(rates: &mut Rates, chain: &Chain) -> Result<()> {
+    let mut script = program("node", &["bench/chain/transactions.mjs"]);
+    let printed = output(script.arg(layout::node()).arg(&chain.url).arg(TRANSACTIONS))?;
+    let found: Rates = serde_json::from_str(&printed).context("the script printed other than rates")?;
+    for (case, rate) in found {
+        let best = rates.entry(case).or_default();
+        *best = highest([*best, rate]);
+    }
+    Ok(())
 }
