@@ -11,6 +11,7 @@ mod logs;
 mod reader;
 mod send;
 mod subscribe;
+mod visitors;
 mod wire;
 
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ use jsonrpsee::types::SubscriptionId;
 
 use crate::devchain::Devchain;
 use reader::Reader;
+use visitors::Visitors;
 
 /// A client that sends no first request for so long is let go, and one that answers no ping for twice as long.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -66,7 +68,8 @@ pub enum ServeError {
 }
 
 impl Devchain {
-    /// Answers JSON-RPC on an address, over HTTP and WebSocket. Port 0 takes any that is free.
+    /// Answers JSON-RPC on an address, over HTTP and WebSocket. Port 0 takes any that is free. On a loopback address, pages
+    /// of other machines that a browser shows on this one are refused.
     ///
     /// # Errors
     ///
@@ -103,7 +106,9 @@ impl Devchain {
             .enable_ws_ping(PingConfig::new().ping_interval(PATIENCE).inactive_limit(2 * PATIENCE))
             .set_tcp_no_delay(true)
             .build();
-        let server = Server::builder().set_config(config).build_from_tcp(listener)?;
+        let visitors = Visitors::of(listener.local_addr()?.ip());
+        let door = tower::ServiceBuilder::new().layer(visitors);
+        let server = Server::builder().set_config(config).set_http_middleware(door).build_from_tcp(listener)?;
         let address = server.local_addr()?;
         let handle = server.start(methods(self.clone())?);
         Ok(Serving { address, handle })

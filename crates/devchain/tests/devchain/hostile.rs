@@ -250,6 +250,25 @@ fn zero_and_the_greatest_numbers() {
 }
 
 #[test]
+fn pages_of_other_machines() {
+    let mut desk = Desk::new(|_| {});
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "eth_accounts", "params": [] }).to_string();
+    let socket = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+                  sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    for (headers, status) in [
+        ("host: localhost:8545\r\n", "200"),
+        ("host: 127.0.0.1\r\norigin: http://localhost:3000\r\n", "200"),
+        ("host: evil.example\r\n", "403"),
+        ("host: localhost\r\norigin: https://evil.example\r\n", "403"),
+        ("host: localhost\r\norigin: null\r\n", "403"),
+        (&format!("host: localhost\r\norigin: https://evil.example\r\n{socket}"), "403"),
+    ] {
+        let (line, _) = desk.client.post_with(headers, body.as_bytes()).unwrap();
+        assert!(line.contains(status), "{headers}: {line}");
+    }
+}
+
+#[test]
 fn a_filter_that_nobody_asks_makes_room() {
     let mut desk = Desk::new(|config| config.limits.filters = 2);
     let filters: Vec<_> = (0..3).map(|_| desk.call("eth_newBlockFilter", &json!([]))).collect();

@@ -19,8 +19,13 @@ impl Client {
 
     /// Sends a body and returns the status line and the body of the answer.
     pub(crate) fn post(&mut self, body: &[u8]) -> std::io::Result<(String, Vec<u8>)> {
+        self.post_with("host: localhost\r\n", body)
+    }
+
+    /// The same with these headers beside those of any body.
+    pub(crate) fn post_with(&mut self, headers: &str, body: &[u8]) -> std::io::Result<(String, Vec<u8>)> {
         let head = format!(
-            "POST / HTTP/1.1\r\nhost: chain\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            "POST / HTTP/1.1\r\n{headers}content-type: application/json\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
         let stream = self.stream.get_mut();
