@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use claim::{Amount, HostKey};
@@ -82,6 +83,14 @@ impl Ledger {
             );
         }
         Ok(token)
+    }
+
+    /// The time that the next block will have, as far as anybody knows, in seconds since 1970.
+    pub(crate) async fn now(&self) -> anyhow::Result<u64> {
+        let (_, head) = self.client.head().await?;
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        // A chain without traffic may have an old head, and a development chain may be ahead of its time.
+        Ok(head.max(wall))
     }
 
     /// The account of a key, whatever it has.
@@ -166,9 +175,36 @@ impl Signer {
     }
 }
 
-/// Tells a person of a transaction.
-pub(crate) fn tell(what: &str, sent: &Sent) {
-    output::note(&format!("{what}: {} gas in {}", sent.gas_used, sent.hash));
+/// What a command has sent, told as it happens and kept for the result.
+#[derive(Debug, Default, serde::Serialize)]
+#[serde(transparent)]
+pub(crate) struct Journal(Vec<Step>);
+
+#[derive(Debug, serde::Serialize)]
+struct Step {
+    what: String,
+    gas: u64,
+    hash: String,
+}
+
+impl Journal {
+    /// Tells of a transaction.
+    pub(crate) fn tell(&mut self, what: impl Into<String>, sent: &Sent) {
+        let step = Step { what: what.into(), gas: sent.gas_used, hash: sent.hash.to_string() };
+        output::note(&format!("{}: {} gas in {}", step.what, step.gas, step.hash));
+        self.0.push(step);
+    }
+}
+
+/// How far away a time is, as a person says it.
+pub(crate) fn distance(seconds: u64) -> String {
+    match seconds {
+        0 => "now".to_owned(),
+        1..120 => format!("in {seconds} s"),
+        120..7_200 => format!("in {} min", seconds / 60),
+        7_200..172_800 => format!("in {} h", seconds / 3_600),
+        _ => format!("in {} days", seconds / 86_400),
+    }
 }
 
 /// What an account has, as text.

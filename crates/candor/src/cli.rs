@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{ask, bench, chain, demo, model, up, verify, wallet};
+use crate::commands::{ask, bench, chain, channel, demo, model, stake, up, verify, wallet};
 
 /// An open network for AI in which every statement can be checked.
 #[derive(Debug, Parser)]
@@ -57,6 +57,12 @@ pub(crate) enum Command {
     /// The key that pays: make, import, show and fund it
     #[command(subcommand)]
     Wallet(wallet::Wallet),
+    /// Stand behind answers with money, and say what they cost
+    #[command(subcommand)]
+    Host(stake::Host),
+    /// Pay a host for many answers with two transactions
+    #[command(subcommand)]
+    Channel(channel::Channel),
     /// Play out what the network is for
     #[command(subcommand)]
     Demo(demo::Demo),

@@ -49,6 +49,16 @@ impl DataFolder {
         self.0.join("deployment.json")
     }
 
+    /// What the host offers.
+    pub(crate) fn offer(&self) -> PathBuf {
+        self.0.join("offer.json")
+    }
+
+    /// Payment channels with their newest vouchers.
+    pub(crate) fn channels(&self) -> PathBuf {
+        self.0.join("channels.json")
+    }
+
     /// Receipts with their evidence.
     pub(crate) fn receipts(&self) -> PathBuf {
         self.0.join("receipts.redb")

@@ -3,8 +3,11 @@
 pub(crate) mod ask;
 pub(crate) mod bench;
 pub(crate) mod chain;
+pub(crate) mod channel;
 pub(crate) mod demo;
 pub(crate) mod model;
+pub(crate) mod offer;
+pub(crate) mod stake;
 pub(crate) mod up;
 pub(crate) mod verify;
 pub(crate) mod wallet;
@@ -46,6 +49,8 @@ pub(crate) fn run(cli: Cli, environment: &Environment, output: Output) -> anyhow
         Command::Bench(command) => bench::run(&context, &command),
         Command::Chain(command) => chain::run(&context, &command),
         Command::Wallet(command) => wallet::run(&context, &command),
+        Command::Host(command) => stake::run(&context, &command),
+        Command::Channel(command) => channel::run(&context, &command),
         Command::Demo(command) => demo::run(&context, &command),
         Command::Reference => output::print(&reference::markdown()).map(|()| Exit::Done),
     }

@@ -10,7 +10,7 @@ use ledger::{Address, dollar};
 use serde_json::json;
 
 use super::{Context, block_on};
-use crate::chain_access::{ChainOptions, Holdings, Ledger, Signer, tell};
+use crate::chain_access::{ChainOptions, Holdings, Journal, Ledger, Signer};
 use crate::exit::{Exit, UsageError};
 use crate::key_file::{self, Written};
 use crate::money::{dollars, ether, parse_ether, parse_payment};
@@ -209,7 +209,8 @@ fn fund(context: &Context<'_>, command: &Fund) -> anyhow::Result<()> {
         let address = account.address();
         dollar::make_wei(&ledger.client, address, wei).await?;
         output::note(&format!("made {} ether", ether(wei)));
-        tell(&format!("made {} dollars", dollars(amount)), &dollar::mint(&account, token, amount).await?);
+        let sent = dollar::mint(&account, token, amount).await?;
+        Journal::default().tell(format!("made {} dollars", dollars(amount)), &sent);
         Ok((address, Holdings::of(&ledger.client, Some(token), address).await?))
     })?;
     print(context, address, &holdings)

@@ -43,7 +43,7 @@ impl Desk {
     }
 }
 
-/// A running `candor up`.
+/// A running `candor up` or `candor chain up`.
 pub(crate) struct Node {
     child: Child,
     line: String,
@@ -53,7 +53,7 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn address(&self) -> &str {
-        self.line.strip_prefix("ready ").unwrap().trim_end()
+        self.line.strip_prefix("ready ").unwrap().split_whitespace().next().unwrap()
     }
 
     /// Sends SIGTERM and returns how the program ended.
