@@ -29,7 +29,7 @@ const DEPLOYER_WEI: u128 = 1_000_000_000_000_000_000;
 
 /// What to do with chains.
 #[derive(Debug, Subcommand)]
-#[command(after_help = "Examples:\n  candor chain up\n  candor chain up --port 0 --data /tmp/candor")]
+#[command(after_help = "Examples:\n  candor chain up\n  candor chain up --port 0 --data ./scratch")]
 pub(crate) enum Chain {
     /// Run a development chain with the contracts; its money is worth nothing
     #[command(

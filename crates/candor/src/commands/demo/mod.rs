@@ -12,6 +12,7 @@ use crate::exit::Exit;
 
 /// Play something out.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:\n  candor demo cheat\n  candor demo cheat --json")]
 pub(crate) enum Demo {
     /// A host cheats, is taken to court, and loses its bond
     Cheat(cheat::Cheat),
