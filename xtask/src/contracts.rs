@@ -3,6 +3,8 @@
 //! Checked in are the artefacts, so that `cargo` alone builds a Candor that can deploy them, and the snapshots, so that a
 //! review sees when an interface, a storage layout, a size or a price in gas moves.
 
+mod slither;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,12 +28,21 @@ pub(crate) struct Options {
     /// Fail if anything checked in differs from what comes out, in place of writing it
     #[arg(long)]
     check: bool,
-    /// Only compile: no tests, and the gas snapshots stay as they are
-    #[arg(long, conflicts_with_all = ["check", "slow"])]
-    compile: bool,
-    /// Fuzz and walk a hundred times longer
+    /// Fuzz and walk a hundred times longer, and have Slither look at the contracts
     #[arg(long)]
     slow: bool,
+    /// Only a part of it
+    #[arg(long, value_enum, conflicts_with_all = ["check", "slow"])]
+    only: Option<Part>,
+}
+
+/// A part of the work that stands for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// Compile and write; no tests, and the gas snapshots stay as they are
+    Compile,
+    /// Have Slither look at the contracts
+    Analyse,
 }
 
 /// Files to check in, by their path from the folder of the contracts.
@@ -39,9 +50,13 @@ type Files = BTreeMap<PathBuf, String>;
 
 /// Compiles and tests the contracts, then writes what is to be checked in.
 pub(crate) fn execute(options: &Options) -> Result<()> {
+    if options.only == Some(Part::Analyse) {
+        packages()?;
+        return slither::analyse();
+    }
     let mut tally = Tally::default();
     let result = all(options, &mut tally);
-    if !options.compile {
+    if options.only.is_none() {
         println!("\n{tally}");
     }
     result
@@ -55,16 +70,18 @@ pub(crate) fn check(tally: &mut Tally) -> Result<()> {
 fn all(options: &Options, tally: &mut Tally) -> Result<()> {
     packages()?;
     run(forge(&["fmt"]).args(options.check.then_some("--check")))?;
-    // Without the tests and from nothing, so that the bytecode hangs on no other source and no warning is lost.
-    let out = layout::contracts_out().join("artefacts");
-    let build = ["build", "--force", "--skip", "test"];
-    run(forge(&build).arg("--out").arg(&out).arg("--cache-path").arg(out.join("cache")))?;
-    let mut files = artefacts(&out)?;
-    if !options.compile {
+    // First without the tests, whose library has so many warnings that the compiler stops counting before ours. The tests
+    // then build on what is there; the bytecode of a contract does not hang on what else is built with it.
+    run(&mut forge(&["build", "--skip", "test"]))?;
+    let mut files = artefacts(&layout::contracts_out().join("out"))?;
+    if options.only.is_none() {
         test(options, tally)?;
         files.extend(gas_snapshots()?);
     }
-    if options.check { compare(&files) } else { write(&files, !options.compile) }
+    if options.slow {
+        slither::analyse()?;
+    }
+    if options.check { compare(&files) } else { write(&files, options.only.is_none()) }
 }
 
 /// Installs the compiler, forge and the libraries at the versions of the lock file, unless they are there.

@@ -141,7 +141,8 @@ pub(crate) fn python() -> Result<()> {
     pip(PYTHON_PACKAGES)
 }
 
-fn pip(packages: &[&str]) -> Result<()> {
+/// Installs Python packages among the peers.
+pub(crate) fn pip(packages: &[&str]) -> Result<()> {
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
     run(program(layout::python(), &install).args(packages)).map(drop)
 }

@@ -15,14 +15,3 @@ type RegistrationId is bytes32;
 
 /// @dev Counts the withdrawals that were asked of one vault, from 0.
 type WithdrawalId is uint256;
-
-using {sameReceipt as ==} for ReceiptId global;
-using {sameChannel as ==} for ChannelId global;
-
-function sameReceipt(ReceiptId a, ReceiptId b) pure returns (bool) {
-    return ReceiptId.unwrap(a) == ReceiptId.unwrap(b);
-}
-
-function sameChannel(ChannelId a, ChannelId b) pure returns (bool) {
-    return ChannelId.unwrap(a) == ChannelId.unwrap(b);
-}

@@ -29,7 +29,7 @@ contract ChannelsFundTest is ChannelsFixture {
         emit IChannels.ChannelOpened(id, client.addr, host, dollar, 7);
         vm.expectEmit(address(channels));
         emit IChannels.ChannelFunded(id, client.addr, 5 * DOLLAR, 5 * DOLLAR);
-        assertTrue(channels.fund(terms, 5 * DOLLAR) == id);
+        assertTrue(_isSame(channels.fund(terms, 5 * DOLLAR), id));
         IChannels.Channel memory channel = channels.channel(id);
         assertEq(channel.deposited, 5 * DOLLAR);
         assertEq(uint256(channel.state), uint256(IChannels.State.Open));
@@ -92,19 +92,19 @@ contract ChannelsFundTest is ChannelsFixture {
         IChannels.Terms memory terms = _terms(1);
         ChannelId id = channels.channelId(terms);
         terms.salt = 2;
-        assertFalse(channels.channelId(terms) == id);
+        assertFalse(_isSame(channels.channelId(terms), id));
         terms = _terms(1);
         terms.client = host;
-        assertFalse(channels.channelId(terms) == id);
+        assertFalse(_isSame(channels.channelId(terms), id));
         terms = _terms(1);
         terms.host = court;
-        assertFalse(channels.channelId(terms) == id);
+        assertFalse(_isSame(channels.channelId(terms), id));
         terms = _terms(1);
         terms.token = IERC20(court);
-        assertFalse(channels.channelId(terms) == id);
-        assertFalse(new Channels(court, CLOSE_DELAY).channelId(_terms(1)) == id);
+        assertFalse(_isSame(channels.channelId(terms), id));
+        assertFalse(_isSame(new Channels(court, CLOSE_DELAY).channelId(_terms(1)), id));
         vm.chainId(1);
-        assertFalse(channels.channelId(_terms(1)) == id);
+        assertFalse(_isSame(channels.channelId(_terms(1)), id));
     }
 }
 

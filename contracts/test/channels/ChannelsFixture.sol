@@ -76,6 +76,10 @@ abstract contract ChannelsFixture is Test {
         settlement = Settlement(uint8(settlements[0]));
     }
 
+    function _isSame(ChannelId left, ChannelId right) internal pure returns (bool) {
+        return ChannelId.unwrap(left) == ChannelId.unwrap(right);
+    }
+
     function assertEq(Settlement left, Settlement right) internal pure {
         assertEq(uint256(left), uint256(right), "settlement");
     }
