@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, bail};
 use claim::{Amount, HostKey};
 use clap::Args;
+use ledger::dollar::Payment;
 use ledger::{Account, Address, Client, Deployment, LedgerError, Sent, dollar, file};
 
 use crate::commands::Context;
@@ -193,6 +194,14 @@ impl Journal {
         let step = Step { what: what.into(), gas: sent.gas_used, hash: sent.hash.to_string() };
         output::note(&format!("{}: {} gas in {}", step.what, step.gas, step.hash));
         self.0.push(step);
+    }
+
+    /// Tells of a payment.
+    pub(crate) fn tell_payment(&mut self, what: impl Into<String>, payment: &Payment) {
+        if let Some(approval) = &payment.approval {
+            self.tell("let the contract take the money", approval);
+        }
+        self.tell(what, &payment.sent);
     }
 }
 

@@ -66,6 +66,15 @@ pub async fn mint(account: &Account, token: Address, amount: Amount) -> Result<S
     account.send(token, &Token::mintCall { to: account.address(), amount: U256::from(amount.get()) }).await
 }
 
+/// A payment into a contract.
+#[derive(Clone, Debug)]
+pub struct Payment {
+    /// The transaction before it by which the contract may take the money, where one was needed.
+    pub approval: Option<Sent>,
+    /// The payment itself.
+    pub sent: Sent,
+}
+
 /// Lets a contract take `amount` of the account's money, unless it may take as much already.
 ///
 /// # Errors

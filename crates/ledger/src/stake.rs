@@ -6,7 +6,7 @@ use claim::{Amount, Digest};
 use crate::abi::{HostVault, HostVaults, Hosts};
 use crate::client::{Account, Client, Sent};
 use crate::deployment::Deployment;
-use crate::dollar;
+use crate::dollar::{self, Payment};
 use crate::error::LedgerError;
 
 /// Which of a host's vaults for one token this client makes. A host registers one and keeps it, so the first is enough.
@@ -112,10 +112,15 @@ pub async fn token(client: &Client, vault: Address) -> Result<Address, LedgerErr
 /// # Errors
 ///
 /// The chain refuses. What was sent before is an approval at most.
-pub async fn deposit(account: &Account, token: Address, vault: Address, amount: Amount) -> Result<Sent, LedgerError> {
-    dollar::approve(account, token, vault, amount).await?;
+pub async fn deposit(
+    account: &Account,
+    token: Address,
+    vault: Address,
+    amount: Amount,
+) -> Result<Payment, LedgerError> {
+    let approval = dollar::approve(account, token, vault, amount).await?;
     let call = HostVault::depositCall { assets: U256::from(amount.get()), receiver: account.address() };
-    account.send(vault, &call).await
+    Ok(Payment { approval, sent: account.send(vault, &call).await? })
 }
 
 /// What a vault holds, and what of it is whose.

@@ -167,8 +167,8 @@ fn open(context: &Context<'_>, command: &Open) -> anyhow::Result<Exit> {
         book(context).add(domain, terms)?;
         let mut journal = Journal::default();
         let verb = if found.standing.stage == Stage::Open { "paid" } else { "opened the channel with" };
-        let sent = channel::fund(&account, domain, &terms, command.amount).await?;
-        journal.tell(format!("{verb} {} dollars", dollars(command.amount)), &sent);
+        let payment = channel::fund(&account, domain, &terms, command.amount).await?;
+        journal.tell_payment(format!("{verb} {} dollars", dollars(command.amount)), &payment);
         let entry = Entry { domain, terms, voucher: None };
         print_one(context, &ledger, &entry, &journal).await
     })?;

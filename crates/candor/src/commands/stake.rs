@@ -120,8 +120,8 @@ fn put_up(context: &Context<'_>, command: &Stake) -> anyhow::Result<()> {
             Some(known) => known.vault,
             None => register(&ledger, &account, token, &mut journal).await?,
         };
-        let sent = stake::deposit(&account, token, vault, command.amount).await?;
-        journal.tell(format!("staked {} dollars", dollars(command.amount)), &sent);
+        let payment = stake::deposit(&account, token, vault, command.amount).await?;
+        journal.tell_payment(format!("staked {} dollars", dollars(command.amount)), &payment);
         print(context, &ledger, host, &journal).await
     })
 }

@@ -53,7 +53,10 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn address(&self) -> &str {
-        self.line.strip_prefix("ready ").unwrap().split_whitespace().next().unwrap()
+        match self.line.strip_prefix("ready ") {
+            Some(ready) => ready.split_whitespace().next().unwrap(),
+            None => self.line.strip_prefix("{\"ready\":\"").and_then(|ready| ready.split('"').next()).unwrap(),
+        }
     }
 
     /// Sends SIGTERM and returns how the program ended.

@@ -10,6 +10,7 @@ use claim::{Address, Amount, ChannelId, Digest, ModelRoot};
 use crate::abi::{self, Channels};
 use crate::client::{Account, Client, Sent};
 use crate::deployment::Deployment;
+use crate::dollar::Payment;
 use crate::error::LedgerError;
 use crate::{dollar, permit};
 
@@ -210,7 +211,7 @@ pub async fn fund(
     domain: ChannelDomain,
     terms: &ChannelTerms,
     amount: Amount,
-) -> Result<Sent, LedgerError> {
+) -> Result<Payment, LedgerError> {
     let (contract, token) = (word_address(domain.contract), word_address(terms.token));
     let (_, now) = account.client().head().await?;
     let value = U256::from(amount.get());
@@ -223,10 +224,11 @@ pub async fn fund(
             r: permit.r,
             s: permit.s,
         };
-        return account.send(contract, &call).await;
+        return Ok(Payment { approval: None, sent: account.send(contract, &call).await? });
     }
-    dollar::approve(account, token, contract, amount).await?;
-    account.send(contract, &Channels::fundCall { terms: terms.words(), amount: value }).await
+    let approval = dollar::approve(account, token, contract, amount).await?;
+    let sent = account.send(contract, &Channels::fundCall { terms: terms.words(), amount: value }).await?;
+    Ok(Payment { approval, sent })
 }
 
 /// Asks to close a channel. Returns the time from which the client can.
