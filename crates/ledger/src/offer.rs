@@ -87,3 +87,49 @@ impl Offer {
         key.sign_digest(self.digest(deployment))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+    use alloy::primitives;
+
+    use super::*;
+
+    /// What viem 2.57 makes of the same offer and key.
+    #[test]
+    fn another_wallet_signs_the_same_offer_alike() {
+        let at = primitives::Address::repeat_byte;
+        let deployment = Deployment {
+            chain_id: 31_337,
+            models: at(1),
+            vaults: at(2),
+            hosts: at(3),
+            channels: at(4),
+            verdicts: at(5),
+            judge: at(6),
+            court: at(7),
+            dollar: None,
+        };
+        let key = HostKey::from_bytes(&[0x11; 32]).unwrap();
+        let model = |name: &str, root: u8, price| {
+            let root = ModelRoot::new(Digest::new([root; 32]));
+            OfferedModel { name: name.to_owned(), root, price }
+        };
+        let offer = Offer {
+            host: key.address(),
+            issued: UnixMillis::new(1_790_000_000_000),
+            endpoint: "https://host.example".to_owned(),
+            models: vec![model("one", 1, Price::new(50_000, 200_000)), model("two", 2, Price::new(0, u64::MAX))],
+        };
+        assert_eq!(
+            offer.digest(&deployment).to_string(),
+            "0xb1e13eeb26a4af682c0d60fa2e90a5f78efd6111faa1f7e42e82b10bf0705fc8",
+        );
+        assert_eq!(
+            format!("{:?}", offer.sign(&deployment, &key)),
+            "0x2868e38b5dce14d4b84c64ee2fad6957aec3905293b171c8edc32a5162dac30a\
+             77b0545e7084412774e37253cc673f57b43d1ed0139a42fe6fb58f886274becc1b",
+        );
+    }
+}

@@ -174,3 +174,30 @@ impl SignedVoucher {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+    use super::*;
+
+    /// What viem 2.57 makes of the same voucher and key.
+    #[test]
+    fn another_wallet_signs_the_same_voucher_alike() {
+        let domain = ChannelDomain { chain_id: 31_337, contract: Address::new([4; 20]) };
+        let [channel, model, receipt] = [5, 6, 7].map(|byte| Digest::new([byte; 32]));
+        let usage = Usage { prompt_tokens: 7, output_tokens: u64::MAX };
+        let ids = (ChannelId::new(channel), ModelRoot::new(model), ReceiptId::new(receipt));
+        let voucher = Voucher::new(ids.0, Voucher::AMOUNT_MAX, ids.1, usage, ids.2).unwrap();
+        assert_eq!(
+            voucher.digest(domain).to_string(),
+            "0x8d61cda7d66650e33461166095a73978d044d1e9146961c78de41258536c2df2",
+        );
+        let signed = voucher.sign(domain, &HostKey::from_bytes(&[0x11; 32]).unwrap());
+        assert_eq!(
+            format!("{:?}", signed.signature),
+            "0x4bcfa76cc0f84176db01bcdb41c7426e0f9f53a56aacdb23774e3091b9061b15\
+             4cd0e3bbc909a48e81aca0cd0d277e2e879291aa342afd50f780b97cef9565291c",
+        );
+    }
+}
