@@ -72,7 +72,7 @@ fn section(text: &mut String, command: &Command, parent: &str) {
         own.iter().filter(|argument| argument.is_positional()).map(|argument| shape(argument)).collect();
     let usage = [&[name.clone(), "[OPTIONS]".into()], positionals.as_slice()].concat().join(" ");
     push(text, format_args!("\n## {name}\n\n    {usage}\n\n{about}.\n\n"));
-    let is_of_file = |argument: &Arg| if in_file(command.get_name(), argument) { " *file*" } else { "" };
+    let is_of_file = |argument: &Arg| if in_file(&name, argument) { " *file*" } else { "" };
     for argument in own {
         line(text, argument, is_of_file(argument));
     }
@@ -85,7 +85,7 @@ fn section(text: &mut String, command: &Command, parent: &str) {
 
 /// Whether the configuration file may set an option: the options of these commands are, positional arguments are not.
 fn in_file(command: &str, argument: &Arg) -> bool {
-    let has_table = ["up", "ask", "verify", "engine"].contains(&command);
+    let has_table = ["candor up", "candor ask", "candor verify", "candor bench engine"].contains(&command);
     has_table && !argument.is_positional() && argument.get_id() != "receipt" && argument.get_id() != "window"
 }
 
@@ -105,6 +105,8 @@ fn shape(argument: &Arg) -> String {
     let names: Vec<String> =
         argument.get_value_names().unwrap_or_default().iter().map(|name| format!("{name}")).collect();
     let value = if takes_value { names.join(" ") } else { String::new() };
+    let is_repeated = argument.is_positional() && argument.get_num_args().is_some_and(|count| count.max_values() > 1);
+    let value = if is_repeated { format!("{value}...") } else { value };
     match argument.get_long() {
         Some(long) if value.is_empty() => format!("--{long}"),
         Some(long) => format!("--{long} {value}"),

@@ -135,26 +135,28 @@ fn the_chain_and_its_contracts_outlive_a_restart() {
     Run::of(&town.desk, &["wallet", "new", "--data", "payer"]).ends_with(0);
     let before = town.json("payer", &["wallet", "fund", "--dollars", "12.345678", "--ether", "1"]);
     check(&before, &[("dollars", "12.345678")]);
-    assert_eq!(town.chain.stop(), Some(0));
+    let Town { desk, chain } = town;
+    // Not asked to stop, but killed.
+    drop(chain);
 
-    let chain = town.desk.start(&["chain", "up", "--port", "0", "--data", "chain", "--json"]);
-    assert_eq!(fs::read(town.desk.path("chain/deployment.json")).unwrap(), deployment);
+    let chain = desk.start(&["chain", "up", "--port", "0", "--data", "chain", "--json"]);
+    assert_eq!(fs::read(desk.path("chain/deployment.json")).unwrap(), deployment);
     let place = ["--data", "payer", "--chain", chain.address(), "--deployment", "chain/deployment.json", "--json"];
-    let after = Run::of(&town.desk, &[&["wallet", "show"], &place[..]].concat()).ends_with(0).json();
+    let after = Run::of(&desk, &[&["wallet", "show"], &place[..]].concat()).ends_with(0).json();
     assert_eq!(after, before);
     assert_eq!(chain.stop(), Some(0));
 
     // Another chain in the same folder has lost the contracts: they come back to the same addresses.
-    fs::remove_file(town.desk.path("chain/chain.redb")).unwrap();
-    let chain = town.desk.start(&["chain", "up", "--port", "0", "--data", "chain"]);
-    assert_eq!(fs::read(town.desk.path("chain/deployment.json")).unwrap(), deployment);
+    fs::remove_file(desk.path("chain/chain.redb")).unwrap();
+    let chain = desk.start(&["chain", "up", "--port", "0", "--data", "chain"]);
+    assert_eq!(fs::read(desk.path("chain/deployment.json")).unwrap(), deployment);
     assert_eq!(chain.stop(), Some(0));
 
     // A real network's addresses are not written over.
     let text = String::from_utf8(deployment).unwrap().replace("\"chain-id\": 31337", "\"chain-id\": 1");
-    fs::write(town.desk.path("chain/deployment.json"), &text).unwrap();
-    Run::of(&town.desk, &["chain", "up", "--port", "0", "--data", "chain"]).fails(3, "is of chain 1");
-    assert_eq!(fs::read_to_string(town.desk.path("chain/deployment.json")).unwrap(), text);
+    fs::write(desk.path("chain/deployment.json"), &text).unwrap();
+    Run::of(&desk, &["chain", "up", "--port", "0", "--data", "chain"]).fails(3, "is of chain 1");
+    assert_eq!(fs::read_to_string(desk.path("chain/deployment.json")).unwrap(), text);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use ledger::channel::{
     self, BookError, ChannelBook, ChannelDomain, ChannelTerms, Salt, Settlement, SignedVoucher, Stage, Usage, Voucher,
     VoucherError,
 };
-use ledger::{Account, Client, Deployment, Rules, dollar};
+use ledger::{Account, Client, Deployment, Rules, dollar, stake};
 
 /// A chain with the contracts, and two keys on it.
 struct Bench {
@@ -150,6 +150,19 @@ async fn a_channel_opens_by_permit_pays_by_voucher_and_closes_for_good() {
     assert_eq!(channel::close(&bench.payer, domain, &terms).await.unwrap().1.get(), 50);
     assert_eq!(bench.settle(&[(terms, beyond)]).await, (0, vec![Settlement::Closed]));
     assert_eq!((newest().await.terms, newest().await.standing.stage), (bench.terms(1), Stage::Unknown));
+}
+
+#[tokio::test]
+async fn a_token_without_permits_is_approved_first() {
+    let bench = Bench::new().await;
+    let (dollar, amount) = (bench.deployment.dollar.unwrap(), Amount::new(1_000));
+    let (vault, _) = stake::create_vault(&bench.payer, &bench.deployment, dollar).await.unwrap();
+    assert!(stake::deposit(&bench.payer, dollar, vault, amount).await.unwrap().approval.is_some());
+    // The vault's shares are a token like any other, and have no permits.
+    let terms = ChannelTerms { token: Address::new(vault.into()), ..bench.terms(0) };
+    assert!(channel::fund(&bench.payer, bench.domain, &terms, amount).await.unwrap().approval.is_some());
+    let standing = channel::standing(&bench.client, bench.domain, terms.id(bench.domain)).await.unwrap();
+    assert_eq!((standing.stage, standing.deposited), (Stage::Open, amount));
 }
 
 #[tokio::test]

@@ -257,3 +257,45 @@ impl VoucherBody {
         Ok(SignedVoucher { voucher, signature: Signature::from_bytes(&signature).map_err(VoucherError::from)? })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+    use claim::HostKey;
+
+    use super::*;
+
+    #[test]
+    fn many_at_once_lose_nothing_of_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let book = ChannelBook::new(folder.path().join("channels.json"));
+        let domain = ChannelDomain { chain_id: 1, contract: Address::new([1; 20]) };
+        let key = HostKey::from_bytes(&[0x11; 32]).unwrap();
+        let (client, token) = (key.address(), Address::new([3; 20]));
+        let terms = |salt| ChannelTerms { client, host: Address::new([2; 20]), token, salt: Salt::new(salt) };
+        let sign = |salt, amount| {
+            let (model, receipt) = (ModelRoot::new(Digest::ZERO), ReceiptId::new(Digest::ZERO));
+            let id = terms(salt).id(domain);
+            Voucher::new(id, Amount::new(amount), model, Usage::default(), receipt).unwrap().sign(domain, &key)
+        };
+        std::thread::scope(|scope| {
+            for salt in 0..4 {
+                let (book, terms, sign) = (&book, &terms, &sign);
+                scope.spawn(move || {
+                    book.add(domain, terms(salt)).unwrap();
+                    (1..=5).for_each(|amount| book.record(domain, sign(salt, amount)).unwrap());
+                });
+            }
+        });
+        let mut entries = book.entries().unwrap();
+        entries.sort_by_key(|entry| entry.terms);
+        let expect: Vec<_> =
+            (0..4).map(|salt| Entry { domain, terms: terms(salt), voucher: Some(sign(salt, 5)) }).collect();
+        assert_eq!(entries, expect);
+        let mut names: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().map(|name| name.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["channels.json", "channels.json.lock"]);
+    }
+}
