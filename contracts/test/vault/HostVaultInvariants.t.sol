@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {Test} from "forge-std/Test.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {HostVault} from "../../src/HostVault.sol";
 import {ICourtStake} from "../../src/interfaces/ICourtStake.sol";
 import {IHostVault} from "../../src/interfaces/IHostVault.sol";
@@ -117,11 +118,7 @@ contract VaultActors is Test {
     }
 
     function lock(uint256 amount) external {
-        amount = bound(amount, 0, VAULT.lockable());
-        vm.prank(COURT);
-        VAULT.lock(amount);
-        _locks.push(Lock({amount: amount, endsBy: vm.getBlockTimestamp() + HORIZON}));
-        lockedTotal += amount;
+        _lock(bound(amount, 0, VAULT.lockable()));
     }
 
     function lockTooMuch(uint256 more) external {
@@ -138,18 +135,25 @@ contract VaultActors is Test {
         }
     }
 
-    /// @dev Time passes; the court ends each dispute before its time is up.
     function wait(uint256 time, uint256 seed) external {
-        uint256 later = vm.getBlockTimestamp() + bound(time, 1, 4 days);
-        for (uint256 i = _locks.length; i > 0; --i) {
-            if (_locks[i - 1].endsBy <= later) {
-                vm.warp(_locks[i - 1].endsBy > vm.getBlockTimestamp() ? _locks[i - 1].endsBy : vm.getBlockTimestamp());
-                _end(i - 1, (seed >> (i % 200)) & 1 == 0, seed);
-            }
+        _wait(bound(time, 1, 4 days), seed);
+    }
+
+    /// @dev A backer runs, the court locks all that it may while the runner is almost out, and the runner gets out before the
+    /// dispute has ended. Rare in a random walk, so it is one step.
+    function run(uint256 who, uint256 time, uint256 seed) external {
+        uint256 shares = VAULT.balanceOf(_backer(who));
+        if (shares == 0 || TOKEN.isBanned(_backer(who))) {
+            return;
         }
-        if (later > vm.getBlockTimestamp()) {
-            vm.warp(later);
-        }
+        vm.prank(_backer(who));
+        WithdrawalId id = VAULT.requestWithdrawal(shares);
+        time = bound(time, 0, HORIZON - 1);
+        _wait(VAULT.withdrawalDelay() - time, seed);
+        _lock(VAULT.lockable());
+        _wait(time, seed);
+        paidOut += VAULT.claim(id);
+        assertLe(VAULT.locked(), VAULT.totalAssets(), "a runner took what was locked");
     }
 
     function ban(uint256 who, bool isBanned) external {
@@ -191,6 +195,26 @@ contract VaultActors is Test {
         while (_queue.length > 0) {
             this.claim(_queue.length - 1);
         }
+    }
+
+    function _lock(uint256 amount) private {
+        vm.prank(COURT);
+        VAULT.lock(amount);
+        _locks.push(Lock({amount: amount, endsBy: vm.getBlockTimestamp() + HORIZON}));
+        lockedTotal += amount;
+    }
+
+    /// @dev Time passes; the court ends each dispute before its time is up.
+    function _wait(uint256 time, uint256 seed) private {
+        uint256 later = vm.getBlockTimestamp() + time;
+        for (uint256 i = _locks.length; i > 0; --i) {
+            uint256 endsBy = _locks[i - 1].endsBy;
+            if (endsBy <= later) {
+                vm.warp(Math.max(endsBy, vm.getBlockTimestamp()));
+                _end(i - 1, (seed >> (i % 200)) & 1 == 0, seed);
+            }
+        }
+        vm.warp(Math.max(later, vm.getBlockTimestamp()));
     }
 
     function _end(uint256 which, bool isGuilty, uint256 who) private {
