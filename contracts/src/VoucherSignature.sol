@@ -9,8 +9,8 @@ type Workspace is uint256;
 
 /// @title Who signed a voucher
 /// @notice Does what EIP-712 and OpenZeppelin's `ECDSA.tryRecover` do, word by word in one piece of memory that serves a whole
-/// batch. In plain Solidity each voucher takes 1,000 gas for that beside the precompile, here it takes 400; a test holds the
-/// two together on random vouchers.
+/// batch. That saves 430 gas a voucher, without which 100 vouchers would not stay under their bar; a test holds it to the plain
+/// way on random vouchers.
 library VoucherSignature {
     bytes32 internal constant VOUCHER_TYPE = keccak256(
         "Voucher(bytes32 channel,uint96 amount,bytes32 model,uint64 promptTokens,uint64 outputTokens,bytes32 receipt)"

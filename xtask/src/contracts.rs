@@ -67,6 +67,11 @@ pub(crate) fn check(tally: &mut Tally) -> Result<()> {
     all(&Options { check: true, ..Options::default() }, tally)
 }
 
+/// The same with the long walks, and with Slither.
+pub(crate) fn check_slowly(tally: &mut Tally) -> Result<()> {
+    all(&Options { check: true, slow: true, only: None }, tally)
+}
+
 fn all(options: &Options, tally: &mut Tally) -> Result<()> {
     packages()?;
     run(forge(&["fmt"]).args(options.check.then_some("--check")))?;

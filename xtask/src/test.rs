@@ -1,11 +1,11 @@
-//! The test suite, and what only the slow suite adds: long walks, fuzzing, and aarch64 under emulation.
+//! The test suite, and what only the slow suite adds: long walks, fuzzing, aarch64 under emulation, and the contracts.
 
 use std::fmt;
 
 use anyhow::{Context, Result};
 
 use crate::command::{cargo, program, run, run_lines};
-use crate::{aarch64, layout, setup};
+use crate::{aarch64, contracts, layout, setup};
 
 /// Seconds that each fuzz target runs in the slow suite.
 const FUZZ_SECONDS: u32 = 60;
@@ -13,7 +13,7 @@ const FUZZ_SECONDS: u32 = 60;
 /// What to run.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Options {
-    /// Also walk the long ranges, fuzz each decoder for a minute, and run the kernels on emulated aarch64
+    /// Also walk the long ranges, fuzz each decoder for a minute, run the kernels on emulated aarch64, and walk the contracts
     #[arg(long)]
     slow: bool,
 }
@@ -75,6 +75,7 @@ pub(crate) fn suite(options: &Options, tally: &mut Tally) -> Result<()> {
     if options.slow {
         fuzz()?;
         aarch64::test(tally)?;
+        contracts::check_slowly(tally)?;
     }
     Ok(())
 }

@@ -16,6 +16,8 @@ import {Voucher} from "../types/Voucher.sol";
 ///
 ///     Voucher(bytes32 channel,uint96 amount,bytes32 model,uint64 promptTokens,uint64 outputTokens,bytes32 receipt)
 ///
+/// A client is a key, not a contract: asking contracts whether they signed would let one of them burn the gas of a batch.
+///
 /// Tokens that deliver less than they are told to are credited with what arrives. Each token's money is counted apart, so a
 /// token that misbehaves harms nobody but those who chose it.
 interface IChannels {

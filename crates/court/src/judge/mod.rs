@@ -5,7 +5,7 @@
 //! step from its inputs, which both agree on. `contracts/src/court/ArithmeticJudge.sol` is this module in Solidity; both read
 //! the same bytes and run the same vectors.
 //!
-//! The rules are written once, over a [`Source`]. The judge's source checks openings against roots; a party's source reads
+//! The rules are written once, over a `Source`. The judge's source checks openings against roots; a party's source reads
 //! its trace and its model file, and writes the openings down.
 
 mod attention;
