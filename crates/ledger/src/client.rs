@@ -1,20 +1,24 @@
 //! A chain behind JSON-RPC, and an account that sends transactions to it.
 
+mod http;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use alloy::consensus::{SignableTransaction as _, TxEip1559, TxEnvelope};
 use alloy::eips::eip2718::Encodable2718 as _;
 use alloy::primitives::{Address, B256, Bytes, Signature, TxKind, U256};
-use alloy::providers::{Provider, ProviderBuilder, RootProvider};
+use alloy::providers::{Provider, RootProvider};
+use alloy::rpc::client::RpcClient;
 use alloy::rpc::types::{BlockNumberOrTag, Filter, Log, TransactionInput, TransactionReceipt, TransactionRequest};
 use alloy::sol_types::{SolCall, SolEvent};
 use alloy::transports::{RpcError, TransportErrorKind, TransportResult};
 use claim::{Digest, HostKey};
 use tokio::sync::Mutex;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::error::{LedgerError, reason};
+use http::{Http, quoted};
 
 /// How long one request may take.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
@@ -23,6 +27,9 @@ const POLL_MIN: Duration = Duration::from_millis(20);
 const POLL_MAX: Duration = Duration::from_secs(2);
 /// How long a transaction is waited for.
 const MINED_TIME_MAX: Duration = Duration::from_mins(5);
+/// How long a refused transaction is looked for that the chain may have taken all the same: one behind the door may know of
+/// it before another. A block of the slowest chain, and some.
+const REFUSED_TIME_MAX: Duration = Duration::from_secs(15);
 /// What is offered to whoever makes the block, in wei for a unit of gas.
 const TIP: u128 = 1_000_000;
 
@@ -65,7 +72,9 @@ impl Client {
     pub async fn connect(url: &str) -> Result<Self, LedgerError> {
         let parsed =
             url.parse().map_err(|error| LedgerError::Url { url: url.to_owned(), reason: format!("{error}") })?;
-        let provider = ProviderBuilder::default().connect_reqwest(http_client(), parsed);
+        // How far the chain is only says how often alloy would ask by itself, which it never does here.
+        let is_local = false;
+        let provider = RootProvider::new(RpcClient::new(Http::new(parsed), is_local));
         let mut client = Self { provider, url: url.into(), chain_id: 0 };
         client.chain_id = client.ask("eth_chainId", client.provider.get_chain_id()).await?;
         Ok(client)
@@ -93,10 +102,11 @@ impl Client {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(RpcError::ErrorResp(answer))) => match answer.as_revert_data() {
                 Some(data) => Err(LedgerError::Reverted { reason: reason(&data), data }),
-                None => Err(LedgerError::Refused { method, message: answer.message.to_string() }),
+                None => Err(LedgerError::Refused { method, code: answer.code, message: quoted(&answer.message) }),
             },
             Ok(Err(RpcError::Transport(TransportErrorKind::Custom(error)))) => Err(unreachable(chain_of(&*error))),
             Ok(Err(RpcError::Transport(error))) => Err(unreachable(error.to_string())),
+            Ok(Err(RpcError::DeserError { err, .. })) => Err(LedgerError::Answer { method, reason: err.to_string() }),
             Ok(Err(error)) => Err(LedgerError::Answer { method, reason: error.to_string() }),
         }
     }
@@ -145,11 +155,16 @@ impl Client {
 
     /// Number, hash, parent and time of a block.
     pub(crate) async fn block(&self, which: BlockNumberOrTag) -> Result<Option<(u64, B256, B256, u64)>, LedgerError> {
-        let block = self.ask("eth_getBlockByNumber", self.provider.get_block_by_number(which)).await?;
-        Ok(block.map(|block| {
-            let header = &block.header;
-            (header.inner.number, header.hash, header.inner.parent_hash, header.inner.timestamp)
-        }))
+        let method = "eth_getBlockByNumber";
+        let block = self.ask(method, self.provider.get_block_by_number(which)).await?;
+        let Some(header) = block.map(|block| block.header) else { return Ok(None) };
+        let found = header.inner.number;
+        match which.as_number().filter(|expected| *expected != found) {
+            Some(expected) => {
+                Err(LedgerError::Answer { method, reason: format!("this is block {found}, expected {expected}") })
+            }
+            None => Ok(Some((found, header.hash, header.inner.parent_hash, header.inner.timestamp))),
+        }
     }
 
     pub(crate) async fn logs(&self, filter: &Filter) -> Result<Vec<Log>, LedgerError> {
@@ -169,18 +184,23 @@ impl Client {
         self.ask(method, self.provider.raw_request(method.into(), parameters)).await
     }
 
+    /// The receipt of a transaction that is mined.
     async fn receipt(&self, hash: B256) -> Result<Option<TransactionReceipt>, LedgerError> {
-        self.ask("eth_getTransactionReceipt", self.provider.get_transaction_receipt(hash)).await
+        let method = "eth_getTransactionReceipt";
+        let receipt = self.ask(method, self.provider.get_transaction_receipt(hash)).await?;
+        match receipt.as_ref().map(|receipt| receipt.transaction_hash).filter(|found| *found != hash) {
+            Some(found) => {
+                Err(LedgerError::Answer { method, reason: format!("this is the receipt of {found}, expected {hash}") })
+            }
+            // Some chains have receipts of what still waits.
+            None => Ok(receipt.filter(|receipt| receipt.block_number.is_some())),
+        }
     }
-}
 
-/// A client whose TLS is rustls on ring, as everywhere here.
-fn http_client() -> reqwest::Client {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Another thread may be quicker; then its provider serves as well.
-        drop(rustls::crypto::ring::default_provider().install_default());
+    async fn is_known(&self, hash: B256) -> Result<bool, LedgerError> {
+        let found = self.ask("eth_getTransactionByHash", self.provider.get_transaction_by_hash(hash)).await?;
+        Ok(found.is_some())
     }
-    reqwest::Client::new()
 }
 
 /// An error with what caused it.
@@ -285,8 +305,8 @@ impl Account {
             chain_id: self.client.chain_id,
             nonce,
             // State may move between the estimate and the block.
-            gas_limit: estimate + estimate / 5,
-            max_fee_per_gas: price * 2 + TIP,
+            gas_limit: estimate.saturating_add(estimate / 5),
+            max_fee_per_gas: price.saturating_mul(2).saturating_add(TIP),
             max_priority_fee_per_gas: TIP,
             to: kind,
             value,
@@ -312,55 +332,72 @@ impl Account {
         })
     }
 
-    /// Sends signed bytes until they are mined. A chain that times out may have taken them, so they are looked for before they are
-    /// sent again.
+    /// Sends signed bytes until they are mined. A chain that says nothing may have taken them, and one that refuses them may
+    /// have taken them before, so they are looked for before anything else is believed.
     async fn deliver(&self, hash: B256, nonce: u64, raw: &[u8]) -> Result<TransactionReceipt, LedgerError> {
         let client = &self.client;
-        let (mut waited, mut pause) = (Duration::ZERO, POLL_MIN);
-        let mut is_taken = false;
-        while waited < MINED_TIME_MAX {
+        let start = Instant::now();
+        let (mut pause, mut is_taken, mut was_taken) = (POLL_MIN, false, false);
+        let mut refused_since = None;
+        let mut last = None;
+        while start.elapsed() < MINED_TIME_MAX {
+            let mut refusal = None;
             if !is_taken {
                 match client.ask("eth_sendRawTransaction", client.provider.send_raw_transaction(raw)).await {
-                    Ok(_) => is_taken = true,
-                    Err(LedgerError::Unreachable { .. }) => {}
-                    // It was taken before, or the chain has a reason to refuse it for good.
-                    Err(error) => {
-                        if let Ok(Some(receipt)) = client.receipt(hash).await {
-                            return Ok(receipt);
-                        }
-                        is_taken = client.is_known(hash).await?;
-                        if !is_taken {
-                            return Err(self.lost(hash, nonce, error).await);
-                        }
-                    }
+                    Ok(_) => (is_taken, was_taken) = (true, true),
+                    Err(error) if error.says_nothing() => last = Some(error),
+                    Err(error) => refusal = Some(error),
                 }
             }
-            // An answer that does not come says nothing: it is asked for again.
-            if let Ok(Some(receipt)) = client.receipt(hash).await {
-                return Ok(receipt);
+            match client.receipt(hash).await {
+                Ok(Some(receipt)) => return Ok(receipt),
+                Ok(None) => {}
+                // An answer that does not come, or that is none, is asked for again.
+                Err(error) => last = Some(error),
+            }
+            if let Some(refusal) = refusal {
+                let since = *refused_since.get_or_insert_with(Instant::now);
+                let is_patient = was_taken || since.elapsed() < REFUSED_TIME_MAX;
+                is_taken = match self.standing(hash, nonce).await {
+                    Ok(Standing::Known) => true,
+                    // Where every answer has come and none was a yes, nothing was taken.
+                    Ok(Standing::Free) if !is_patient || (last.is_none() && !was_taken) => return Err(refusal),
+                    Ok(Standing::Used) if !is_patient => {
+                        return Err(LedgerError::Replaced { account: self.address(), nonce, hash });
+                    }
+                    Ok(Standing::Free | Standing::Used) => false,
+                    Err(error) => {
+                        last = Some(error);
+                        false
+                    }
+                };
             }
             sleep(pause).await;
-            waited += pause;
             pause = (pause * 3 / 2).min(POLL_MAX);
             // A chain that went back, or forgot what waited, is given the same bytes again.
             is_taken = is_taken && client.is_known(hash).await.unwrap_or(true);
         }
-        Err(LedgerError::Pending { hash, seconds: MINED_TIME_MAX.as_secs() })
+        let reason = last.map_or_else(|| "it waits".to_owned(), |error| error.to_string());
+        Err(LedgerError::Pending { hash, seconds: MINED_TIME_MAX.as_secs(), reason })
     }
 
-    /// Why a transaction that the chain refuses will not be mined.
-    async fn lost(&self, hash: B256, nonce: u64, error: LedgerError) -> LedgerError {
-        let request = self.client.provider.get_transaction_count(self.address());
-        match self.client.ask("eth_getTransactionCount", request).await {
-            Ok(next) if next > nonce => LedgerError::Replaced { account: self.address(), nonce, hash },
-            _ => error,
+    /// What the chain says of a transaction that it refuses and that has no receipt.
+    async fn standing(&self, hash: B256, nonce: u64) -> Result<Standing, LedgerError> {
+        if self.client.is_known(hash).await? {
+            return Ok(Standing::Known);
         }
+        let request = self.client.provider.get_transaction_count(self.address());
+        let next = self.client.ask("eth_getTransactionCount", request).await?;
+        Ok(if next > nonce { Standing::Used } else { Standing::Free })
     }
 }
 
-impl Client {
-    async fn is_known(&self, hash: B256) -> Result<bool, LedgerError> {
-        let found = self.ask("eth_getTransactionByHash", self.provider.get_transaction_by_hash(hash)).await?;
-        Ok(found.is_some())
-    }
+/// What a chain says of a transaction that it refuses.
+enum Standing {
+    /// It has it.
+    Known,
+    /// It does not have it, and its number is used.
+    Used,
+    /// It has neither.
+    Free,
 }

@@ -8,7 +8,7 @@ use alloy::rpc::types::{BlockNumberOrTag, Filter, Log};
 use crate::client::Client;
 use crate::error::LedgerError;
 
-/// Blocks whose hashes are remembered: how far back a chain may go.
+/// Blocks whose hashes are remembered: how far back a chain may go without everything being read again.
 const REMEMBERED: usize = 256;
 /// Changes that one call tells of.
 const CHANGES_MAX: usize = 1_000;
@@ -30,11 +30,14 @@ pub enum Change {
     },
 }
 
-/// Reads the events of some contracts, block by block. Where the chain goes back, it says so before it goes on.
+/// Reads the events of some contracts, block by block. Where the chain goes back, it says so before it goes on. Where it goes
+/// back further than the cursor remembers, it takes everything back and begins again, for it cannot know what is left.
 #[derive(Debug)]
 pub struct Cursor {
     client: Client,
     addresses: Vec<Address>,
+    /// The first block to read.
+    first: u64,
     /// The next block to read.
     next: u64,
     /// The blocks read last, oldest first.
@@ -46,7 +49,7 @@ pub struct Cursor {
 impl Cursor {
     /// Events of the contracts at `addresses`, from block `from` on.
     pub fn new(client: Client, addresses: Vec<Address>, from: u64) -> Self {
-        Self { client, addresses, next: from, read: VecDeque::new(), removed: None }
+        Self { client, addresses, first: from, next: from, read: VecDeque::new(), removed: None }
     }
 
     /// Whatever has happened since the last call.
@@ -82,6 +85,10 @@ impl Cursor {
         // By the block's own hash, so that the logs are of this very block.
         let filter = Filter::new().address(self.addresses.clone()).at_block_hash(hash);
         let logs = self.client.logs(&filter).await?;
+        if let Some(log) = logs.iter().find(|log| log.block_hash != Some(hash)) {
+            let reason = format!("a log of block {:?}, expected {hash}", log.block_hash);
+            return Err(LedgerError::Answer { method: "eth_getLogs", reason });
+        }
         self.remember(block, hash);
         Ok(Some((!logs.is_empty()).then_some(Change::Added { block, logs })))
     }
@@ -99,11 +106,13 @@ impl Cursor {
         while let Some(&(number, hash)) = self.read.back() {
             let found = self.client.block(BlockNumberOrTag::Number(number)).await?;
             if found.is_some_and(|(_, found, _, _)| found == hash) {
-                break;
+                return Ok(());
             }
             self.read.pop_back();
-            self.next = number;
-            self.removed = Some(number);
+            // Of the blocks before the oldest that is remembered, any may be gone as well.
+            let from = if self.read.is_empty() { self.first } else { number };
+            self.next = from;
+            self.removed = Some(from);
         }
         Ok(())
     }

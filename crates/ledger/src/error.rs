@@ -30,6 +30,8 @@ pub enum LedgerError {
     Refused {
         /// The request.
         method: &'static str,
+        /// The number of the error.
+        code: i64,
         /// What it says.
         message: String,
     },
@@ -51,13 +53,18 @@ pub enum LedgerError {
         /// What the same call says afterwards.
         reason: String,
     },
-    /// A transaction was sent, and nobody has mined it for a long time. It may still be.
-    #[error("transaction {hash} is not mined after {seconds} s; it may still be, so look at it before sending another")]
+    /// A transaction was sent, and for a long time the chain has not said that it is mined. It may be, or may still become so.
+    #[error(
+        "transaction {hash} is not known to be mined after {seconds} s ({reason}); it may be, so look at it before \
+         sending another"
+    )]
     Pending {
         /// The transaction.
         hash: B256,
         /// How long it was waited for.
         seconds: u64,
+        /// What went wrong last.
+        reason: String,
     },
     /// Another transaction of this account took the place of this one.
     #[error("another transaction of {account} has number {nonce}, so {hash} will never be mined")]
@@ -85,6 +92,16 @@ pub enum LedgerError {
         /// Found.
         found: u64,
     },
+}
+
+/// The number of an error inside of whatever answers, which has no opinion about the request.
+const INTERNAL: i64 = -32_603;
+
+impl LedgerError {
+    /// Whether the chain may have done what was asked for, as far as this tells.
+    pub(crate) fn says_nothing(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Answer { .. } | Self::Refused { code: INTERNAL, .. })
+    }
 }
 
 /// The name of a contract's error, with its arguments as words.
