@@ -64,7 +64,7 @@ library Learning {
     error EngineNotJudged(uint16 arithmetic, uint8 kv);
 
     string private constant HEAD = "tensor/output.weight";
-    uint256 private constant WORDS_MAX = 1 << 24;
+    uint256 private constant WORDS_MAX = 1 << 25;
     uint256 private constant POSITIONS_MAX = 1 << 24;
     uint256 private constant NUMBERS = 17;
 

@@ -7,8 +7,8 @@ use model::{Config, Gate};
 
 /// Words in a tile, the leaf of the trace's tree.
 pub const TILE_WORDS: usize = 16;
-/// A position has at most `2^24` words.
-const POSITION_BITS_MAX: u32 = 24;
+/// A position has at most `2^25` words: a model of 70 billion parameters takes 17 million.
+const POSITION_BITS_MAX: u32 = 25;
 /// Words under one node of the last level.
 pub const NODE_WORDS: usize = 64;
 /// Layers, and what follows the last one, start at a multiple of so many words, and no vector is aligned to more: so layers have
@@ -402,7 +402,7 @@ mod tests {
             ..smollm2()
         };
         assert!(Layout::new(&llama).unwrap().words() < 1 << POSITION_BITS_MAX);
-        let wider = Shape { layers: 120, ..llama };
-        assert!(matches!(Layout::new(&wider), Err(ShapeError::TooLarge { words_max: 16_777_216, .. })));
+        let wider = Shape { layers: 160, ..llama };
+        assert!(matches!(Layout::new(&wider), Err(ShapeError::TooLarge { words_max: 33_554_432, .. })));
     }
 }
