@@ -268,6 +268,38 @@ pub enum ApiError {
         /// Path of the first wrong field, and what is wrong with it.
         problem: String,
     },
+    /// The model is paid for, and the request does not say how.
+    #[error(
+        "This model is paid for by a channel of the contract {contract} on the chain {chain_id}. Open one in the token {token} to the host {host}, and name it in the header 'x-candor-channel'."
+    )]
+    PaymentRequired {
+        /// Who is paid.
+        host: String,
+        /// In what.
+        token: String,
+        /// On which chain.
+        chain_id: u64,
+        /// The contract of channels.
+        contract: String,
+    },
+    /// The payment is not one that this host takes.
+    #[error("Payment refused: {problem}.")]
+    PaymentRefused {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Nothing is known here of such a channel.
+    #[error("No channel with id {id} was used here since the server was started.")]
+    ChannelUnknown {
+        /// The id asked for.
+        id: String,
+    },
+    /// The chain that says what a channel holds does not answer.
+    #[error("The chain does not answer, so nobody can say what the channel holds. Please retry.")]
+    LedgerUnreachable,
+    /// The disk did not take the voucher.
+    #[error("The voucher could not be stored and counts as not given. Please send it again.")]
+    VoucherNotStored,
     /// All places in the queue are taken.
     #[error("The server is at its limit of {jobs_max} queued answers. Please retry after {retry_after_s} s.")]
     Overloaded {
@@ -323,14 +355,18 @@ impl ApiError {
     /// The HTTP status of the answer.
     pub fn status(&self) -> u16 {
         match self {
-            Self::ModelNotFound { .. } | Self::RouteUnknown { .. } | Self::ReceiptUnknown { .. } => 404,
+            Self::PaymentRequired { .. } | Self::PaymentRefused { .. } => 402,
+            Self::ModelNotFound { .. }
+            | Self::RouteUnknown { .. }
+            | Self::ReceiptUnknown { .. }
+            | Self::ChannelUnknown { .. } => 404,
             Self::MethodNotAllowed { .. } => 405,
             Self::BodySlow { .. } => 408,
             Self::BodyTooLarge { .. } => 413,
             Self::BodiesBusy { .. } | Self::Overloaded { .. } => 429,
             Self::Internal => 500,
             Self::HostUnsound { .. } => 502,
-            Self::Stopping | Self::StorageFailed => 503,
+            Self::Stopping | Self::StorageFailed | Self::LedgerUnreachable | Self::VoucherNotStored => 503,
             Self::StorageFull => 507,
             _ => 400,
         }
@@ -377,6 +413,11 @@ impl ApiError {
             Self::ReceiptIdInvalid { .. } => "invalid_receipt_id",
             Self::ReceiptUnknown { .. } => "receipt_not_found",
             Self::ReceiptInvalid { .. } => "invalid_receipt",
+            Self::PaymentRequired { .. } => "payment_required",
+            Self::PaymentRefused { .. } => "payment_refused",
+            Self::ChannelUnknown { .. } => "channel_not_found",
+            Self::LedgerUnreachable => "chain_unreachable",
+            Self::VoucherNotStored => "voucher_not_stored",
             Self::BodiesBusy { .. } | Self::Overloaded { .. } => "server_overloaded",
             Self::Stopping => "server_stopping",
             Self::HostUnsound { .. } => "host_unsound",
@@ -416,7 +457,7 @@ impl ApiError {
     pub fn retry_after_s(&self) -> Option<u32> {
         match self {
             Self::BodiesBusy { retry_after_s } | Self::Overloaded { retry_after_s, .. } => Some(*retry_after_s),
-            Self::Stopping => Some(1),
+            Self::Stopping | Self::LedgerUnreachable | Self::VoucherNotStored => Some(1),
             _ => None,
         }
     }

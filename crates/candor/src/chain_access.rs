@@ -10,6 +10,7 @@ use claim::{Amount, HostKey};
 use clap::Args;
 use ledger::dollar::Payment;
 use ledger::{Account, Address, Client, Deployment, LedgerError, Sent, dollar, file};
+use serde::{Deserialize, Serialize};
 
 use crate::commands::Context;
 use crate::exit::UsageError;
@@ -22,11 +23,13 @@ pub(crate) const USUAL_URL: &str = "http://127.0.0.1:8545";
 /// The longest file of addresses that is read.
 const DEPLOYMENT_BYTES_MAX: u64 = 64 << 10;
 
-/// Which chain, and which contracts on it.
-#[derive(Debug, Clone, Default, Args)]
+/// Which chain, and which contracts on it. The configuration file's table `chain` may set them for all commands.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct ChainOptions {
     /// Where the chain answers JSON-RPC, `http://127.0.0.1:8545` by default
     #[arg(long, value_name = "URL")]
+    #[serde(rename = "url")]
     pub(crate) chain: Option<String>,
     /// File with the contracts' addresses, `deployment.json` in the data folder by default
     #[arg(long, value_name = "FILE")]
@@ -45,6 +48,7 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// Connects, and sees to it that the contracts are those of this chain.
     pub(crate) async fn open(context: &Context<'_>, options: &ChainOptions) -> anyhow::Result<Self> {
+        let options = context.config.merge("chain", options)?;
         let path = options.deployment.clone().unwrap_or_else(|| context.config.data.deployment());
         let Some(deployment) = read_deployment(&path)? else {
             bail!(

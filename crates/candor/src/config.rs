@@ -19,8 +19,8 @@ use crate::exit::UsageError;
 /// Bounds what is read of a configuration file.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// Commands that have a table in the file.
-const SECTIONS: [&str; 4] = ["up", "ask", "verify", "bench"];
+/// Tables of the file: one for each of these commands, and one for the chain that many of them use.
+const SECTIONS: [&str; 5] = ["up", "ask", "verify", "bench", "chain"];
 
 /// The data folder, and the options that the configuration file gives.
 #[derive(Debug, Clone)]

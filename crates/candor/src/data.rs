@@ -56,7 +56,7 @@ impl DataFolder {
 
     /// Payment channels with their newest vouchers.
     pub(crate) fn channels(&self) -> PathBuf {
-        self.0.join("channels.json")
+        self.0.join("channels.jsonl")
     }
 
     /// Receipts with their evidence.

@@ -13,8 +13,10 @@ mod key_file;
 mod machine;
 mod money;
 mod output;
+mod payer;
 mod progress;
 mod reference;
+mod shop;
 mod signals;
 mod verdict;
 

@@ -1,6 +1,10 @@
 //! Money as people write it: decimal, exact, never a float.
 
-use claim::Amount;
+use std::fmt;
+use std::str::FromStr;
+
+use claim::{Amount, Price};
+use serde::{Deserialize, Serialize};
 
 /// Decimals of a dollar: the ledger counts millionths.
 const DOLLAR_PLACES: usize = 6;
@@ -8,6 +12,71 @@ const DOLLAR_PLACES: usize = 6;
 const ETHER_PLACES: usize = 18;
 /// The most that a channel can hold, and so the most that anything here is asked to move.
 const AMOUNT_MAX: u128 = (1 << 96) - 1;
+
+/// An amount of dollars as an option, which may be nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct Dollars(pub(crate) Amount);
+
+impl FromStr for Dollars {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        parse_price(text).map(Self)
+    }
+}
+
+impl fmt::Display for Dollars {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&dollars(self.0))
+    }
+}
+
+/// What a million tokens of the prompt and of the answer cost in dollars, as `0.05/0.20`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct Rates(pub(crate) Price);
+
+impl FromStr for Rates {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (prompt, output) = text.split_once('/').ok_or("a price is written PROMPT/OUTPUT, like 0.05/0.20")?;
+        let read = |text: &str| {
+            let amount = parse_price(text)?.get();
+            u64::try_from(amount).map_err(|_| "the price is too large".to_owned())
+        };
+        Ok(Self(Price::new(read(prompt)?, read(output)?)))
+    }
+}
+
+impl fmt::Display for Rates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [prompt, output] = [self.0.prompt_per_million, self.0.output_per_million];
+        write!(f, "{}/{}", dollars(Amount::new(prompt.into())), dollars(Amount::new(output.into())))
+    }
+}
+
+/// In the configuration file both are texts: a float would round them.
+macro_rules! as_text {
+    ($($name:ty),*) => {$(
+        impl TryFrom<String> for $name {
+            type Error = String;
+
+            fn try_from(text: String) -> Result<Self, String> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.to_string()
+            }
+        }
+    )*};
+}
+
+as_text!(Dollars, Rates);
 
 /// Reads an amount of dollars that is to be moved: `12`, `12.5` or `0.000001`, more than nothing.
 pub(crate) fn parse_payment(text: &str) -> Result<Amount, String> {

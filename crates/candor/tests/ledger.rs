@@ -63,15 +63,15 @@ impl Town {
 
     /// Gives the host a voucher over so many millionths of a dollar, as `candor up` would.
     fn give_voucher(&self, amount: u128) -> ChannelBook {
-        let entry = ChannelBook::new(self.desk.path("payer/channels.json")).entries().unwrap()[0];
-        let book = ChannelBook::new(self.desk.path("host/channels.json"));
+        let entry = ChannelBook::new(self.desk.path("payer/channels.jsonl")).entries().unwrap()[0];
+        let book = ChannelBook::new(self.desk.path("host/channels.jsonl"));
         book.add(entry.domain, entry.terms).unwrap();
         book.record(entry.domain, self.voucher(entry.domain, amount)).unwrap();
         book
     }
 
     fn voucher(&self, domain: ChannelDomain, amount: u128) -> ledger::channel::SignedVoucher {
-        let entry = ChannelBook::new(self.desk.path("payer/channels.json")).entries().unwrap()[0];
+        let entry = ChannelBook::new(self.desk.path("payer/channels.jsonl")).entries().unwrap()[0];
         let [model, receipt] = [b"model".as_slice(), b"receipt"].map(Digest::sha256);
         let usage = Usage { prompt_tokens: 20, output_tokens: 30 };
         let (model, receipt) = (ModelRoot::new(model), ReceiptId::new(receipt));
@@ -238,12 +238,12 @@ fn a_channel_lives_from_the_first_dollar_to_the_last() {
     // The next one is another channel. A lost file of channels is no lost channel.
     let next = town.json("payer", &["channel", "open", &host, "3"]);
     assert_ne!(next["channel"], opened["channel"]);
-    fs::remove_file(town.desk.path("payer/channels.json")).unwrap();
+    fs::remove_file(town.desk.path("payer/channels.jsonl")).unwrap();
     check(&town.json("payer", &["channel", "status", &host]), &[("channel", next["channel"].as_str().unwrap())]);
     check(&town.json("payer", &["channel", "open", &host, "1"]), &[("deposited", "4.00")]);
 
     // A host that has had enough settles and closes at once.
-    fs::remove_file(town.desk.path("host/channels.json")).unwrap();
+    fs::remove_file(town.desk.path("host/channels.jsonl")).unwrap();
     town.give_voucher(500_000);
     let closed = town.json("host", &["channel", "close", next["channel"].as_str().unwrap(), "--host"]);
     check(&closed, &[("stage", "closed"), ("settled", "0.50")]);
@@ -267,8 +267,8 @@ fn vouchers_that_the_client_did_not_sign_for_here_are_not_sent() {
     let signature = |voucher: &ledger::channel::SignedVoucher| format!("{:?}", voucher.signature);
     for (from, to) in [
         (signature(&kept), signature(&elsewhere)),
-        ("\"amount\": \"1000000\"".to_owned(), "\"amount\": \"2000000\"".to_owned()),
-        ("\"output_tokens\": 30".to_owned(), "\"output_tokens\": 31".to_owned()),
+        ("\"amount\":\"1000000\"".to_owned(), "\"amount\":\"2000000\"".to_owned()),
+        ("\"output_tokens\":30".to_owned(), "\"output_tokens\":31".to_owned()),
     ] {
         let changed = honest.replace(&from, &to);
         assert_ne!(changed, honest, "{from}");
@@ -280,12 +280,12 @@ fn vouchers_that_the_client_did_not_sign_for_here_are_not_sent() {
         let close = town.run("host", &["channel", "close", opened["channel"].as_str().unwrap(), "--host"]);
         close.fails(3, "is left open");
     }
-    for broken in ["{", "[]", "{\"version\":1,\"channels\":[{}]}", "{\"version\":9,\"channels\":[]}"] {
+    for broken in ["{", "[]\n", "{\"version\":2}\n{}\n", "{\"version\":9}\n"] {
         fs::write(book.path(), broken).unwrap();
-        settle().fails(3, "channels.json cannot be read");
+        settle().fails(3, "channels.jsonl cannot be read");
     }
     // A voucher of another chain waits for that chain.
-    fs::write(book.path(), honest.replace("\"chain_id\": 31337", "\"chain_id\": 1")).unwrap();
+    fs::write(book.path(), honest.replace("\"chain_id\":31337", "\"chain_id\":1")).unwrap();
     assert_eq!(settle().ends_with(0).json()["vouchers"], Value::Array(Vec::new()));
     fs::write(book.path(), honest).unwrap();
     check(&settle().ends_with(0).json(), &[("paid", "1.00")]);
@@ -392,5 +392,44 @@ fn mistakes_about_money_are_told_with_what_to_do_next() {
     elsewhere["court"] = nobody.into();
     fs::write(town.desk.path("other.json"), elsewhere.to_string()).unwrap();
     on(&place).fails(3, "not on this chain");
+    assert_eq!(town.chain.stop(), Some(0));
+}
+
+#[test]
+fn a_channel_pays_for_answers_while_they_come() {
+    let town = Town::new();
+    let host = town.settled();
+    let chain = ["--data", "host", "--chain", town.chain.address(), "--deployment", "chain/deployment.json"];
+    let up = ["up", "--model", "tiny.gguf", "--threads", "1", "--port", "0", "--price", "500/2000", "--credit", "0.50"];
+    let node = town.desk.start(&[&up[..], &chain].concat());
+    let ask = |extra: &[&str]| {
+        let to = ["ask", "--data", "payer", "--gateway", node.address(), "Why is the sky blue?"];
+        let length = if extra.contains(&"--max-tokens") { &[][..] } else { &["--max-tokens", "100"] };
+        Run::of(&town.desk, &[&to[..], length, extra].concat())
+    };
+    ask(&[]).fails(3, "paid for by a channel of the contract");
+    ask(&["--pay", "1"]).fails(3, &format!("`candor channel open {host} AMOUNT` opens one"));
+    town.json("payer", &["channel", "open", &host, "0.30"]);
+
+    // 100 tokens may cost 0.20 and the prompt some more, which the channel covers once and not twice.
+    let first = ask(&["--pay", "1", "--json", "--receipt", "paid.json"]).ends_with(0).json();
+    let paid = first["paid"].as_str().unwrap();
+    let receipt: Value = serde_json::from_slice(&fs::read(town.desk.path("paid.json")).unwrap()).unwrap();
+    let total: u128 = receipt["receipt"]["total"].as_str().unwrap().parse().unwrap();
+    assert!(total > 0);
+    assert_eq!(paid.parse::<f64>().unwrap() * 1e6, total as f64);
+    let book = ChannelBook::new(town.desk.path("host/channels.jsonl")).entries().unwrap();
+    assert_eq!(book[0].voucher.unwrap().voucher.amount(), Amount::new(total));
+    assert_eq!(receipt["receipt"]["channel"].as_str().unwrap(), book[0].id().to_string());
+    let verified = Run::of(&town.desk, &["verify", "paid.json", "--model", "tiny.gguf", "--data", "payer"]);
+    assert!(verified.ends_with(0).stdout().contains("eld"));
+
+    ask(&["--pay", "0.000001"]).ends_with(3);
+    ask(&["--pay", "1", "--max-tokens", "900"]).fails(3, "and the channel has");
+    town.json("payer", &["channel", "open", &host, "5"]);
+    ask(&["--pay", "1"]).ends_with(0);
+    let owed = town.json("payer", &["channel", "status", &host])["voucher"].as_str().unwrap().to_owned();
+    assert_eq!(node.stop(), Some(0));
+    check(&town.json("host", &["channel", "settle"]), &[("paid", &owed)]);
     assert_eq!(town.chain.stop(), Some(0));
 }

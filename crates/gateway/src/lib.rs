@@ -11,6 +11,7 @@ mod connections;
 mod fault;
 mod metrics;
 mod openapi;
+mod payment;
 mod receipts;
 mod routes;
 mod serve;

@@ -65,17 +65,20 @@ pub(crate) enum Route {
     Responses,
     Receipts,
     Verify,
+    Vouchers,
     Other,
 }
 
 impl Route {
-    const ALL: [Self; 6] = [Self::Chat, Self::Completions, Self::Responses, Self::Receipts, Self::Verify, Self::Other];
+    const ALL: [Self; 7] =
+        [Self::Chat, Self::Completions, Self::Responses, Self::Receipts, Self::Verify, Self::Vouchers, Self::Other];
 
     pub(crate) fn of(path: &str) -> Self {
         match path {
             "/v1/chat/completions" => Self::Chat,
             "/v1/completions" => Self::Completions,
             "/v1/responses" => Self::Responses,
+            "/v1/vouchers" => Self::Vouchers,
             other if other.starts_with("/v1/receipts") && other.ends_with("/verify") => Self::Verify,
             other if other.starts_with("/v1/receipts") => Self::Receipts,
             _ => Self::Other,
@@ -89,15 +92,17 @@ impl Route {
             Self::Responses => "responses",
             Self::Receipts => "receipts",
             Self::Verify => "verify",
+            Self::Vouchers => "vouchers",
             Self::Other => "other",
         }
     }
 }
 
 /// Statuses that are counted apart; the last stands for all others.
-const STATUSES: [(u16, &str); 11] = [
+const STATUSES: [(u16, &str); 12] = [
     (200, "200"),
     (400, "400"),
+    (402, "402"),
     (404, "404"),
     (405, "405"),
     (413, "413"),

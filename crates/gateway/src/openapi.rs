@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use utoipa::OpenApi;
 
-use crate::{receipts, routes};
+use crate::{payment, receipts, routes};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -21,6 +21,8 @@ use crate::{receipts, routes};
         receipts::latest,
         receipts::show,
         receipts::verify,
+        payment::pay,
+        payment::show,
         routes::health,
         routes::show_metrics,
     ),
@@ -33,6 +35,7 @@ use crate::{receipts, routes};
         (name = "answers", description = "As OpenAI's clients ask for them"),
         (name = "models", description = "What is served"),
         (name = "receipts", description = "What a host signed, and whether it is true"),
+        (name = "payment", description = "Vouchers of channels, where the host takes money"),
         (name = "operation", description = "For whoever runs the gateway"),
     ),
 )]

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use api::ApiError;
 use api::response::models::{ModelCard, ModelFacts, ModelList};
+use api::response::payment::PaymentFacts;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
@@ -15,6 +16,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use claim::Endpoint;
 use host::event::ServedModel;
+use host::till::PaymentTerms;
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -22,7 +24,7 @@ use crate::fault::{self, Fault};
 use crate::metrics::{Metrics, Route};
 use crate::store::ReceiptStore;
 use crate::wire::{self, Bodies, PathText};
-use crate::{Serve, answer, openapi, page, receipts};
+use crate::{Serve, answer, openapi, page, payment, receipts};
 
 /// Replays that run at once. Each takes all cores that the host gives it, so more would only take turns.
 const REPLAYS_MAX: usize = 1;
@@ -69,6 +71,8 @@ pub fn router(gateway: Gateway) -> Router {
         .route("/v1/receipts", get(receipts::latest))
         .route("/v1/receipts/{id}", get(receipts::show))
         .route("/v1/receipts/{id}/verify", get(receipts::verify).post(receipts::verify))
+        .route("/v1/vouchers", post(payment::pay))
+        .route("/v1/channels/{id}", get(payment::show))
         .route("/healthz", get(health))
         .route("/metrics", get(show_metrics))
         .route("/openapi.json", get(show_openapi))
@@ -92,6 +96,9 @@ async fn measure(State(shared): State<Arc<Shared>>, request: Request, next: Next
     params(
         ("x-candor-nonce" = Option<String>, Header, description = "32 bytes as hexadecimal digits that the client picks once"),
         ("x-candor-client" = Option<String>, Header, description = "Address of the client, which goes into the receipt"),
+        ("x-candor-channel" = Option<String>, Header, description = "The channel that pays: its token's address, a slash and its salt"),
+        ("x-candor-expires" = Option<u64>, Header, description = "Until when the request may be taken, in seconds since 1970, at most 300 ahead"),
+        ("x-candor-signature" = Option<String>, Header, description = "The client's EIP-712 signature of PaidRequest(bytes32 channel,bytes32 request,uint64 expires)"),
     ),
     responses(
         (status = 200, description = "The answer; with `stream` server-sent events of ChatChunk", body = api::response::chat::ChatCompletion<'_>),
@@ -146,7 +153,7 @@ impl CardTexts {
         Self { owner: model.host.to_string(), root: model.root.to_string() }
     }
 
-    fn card<'a>(&'a self, model: &'a ServedModel) -> ModelCard<'a> {
+    fn card<'a>(&'a self, model: &'a ServedModel, payment: Option<PaymentFacts>) -> ModelCard<'a> {
         ModelCard {
             id: &model.name,
             object: "model",
@@ -157,6 +164,7 @@ impl CardTexts {
                 context_length: model.context_length.get(),
                 chat: model.chat,
                 price: model.price.into(),
+                payment,
             },
         }
     }
@@ -166,7 +174,8 @@ impl CardTexts {
 pub(crate) async fn list_models(State(shared): State<Arc<Shared>>) -> Response {
     let models = shared.host.models();
     let texts: Vec<CardTexts> = models.iter().map(CardTexts::new).collect();
-    let data = texts.iter().zip(&models).map(|(texts, model)| texts.card(model)).collect();
+    let payment = payment_facts(&shared);
+    let data = texts.iter().zip(&models).map(|(texts, model)| texts.card(model, payment.clone())).collect();
     Json(ModelList { object: "list", data }).into_response()
 }
 
@@ -180,7 +189,17 @@ pub(crate) async fn show_model(State(shared): State<Arc<Shared>>, id: PathText) 
     let Some(model) = models.iter().find(|model| model.name == id) else {
         return Err(Fault(ApiError::ModelNotFound { model: id.chars().take(256).collect() }));
     };
-    Ok(Json(CardTexts::new(model).card(model)).into_response())
+    Ok(Json(CardTexts::new(model).card(model, payment_facts(&shared))).into_response())
+}
+
+fn payment_facts(shared: &Shared) -> Option<PaymentFacts> {
+    let PaymentTerms { domain, token, credit, .. } = shared.host.till()?.terms();
+    Some(PaymentFacts {
+        chain_id: domain.chain_id,
+        contract: domain.contract.to_string(),
+        token: token.to_string(),
+        credit: credit.to_string(),
+    })
 }
 
 #[utoipa::path(get, path = "/healthz", tag = "operation", responses((status = 200, description = "The gateway answers", body = String)))]

@@ -6,6 +6,7 @@ use claim::{Address, Endpoint, Nonce};
 use court::{Case, Judgement};
 use host::Host;
 use host::event::{Answer, ServedModel};
+use host::till::{Tab, Till};
 
 /// A host, as the gateway sees it. The real one computes; tests stand others in.
 pub trait Serve: Send + Sync + 'static {
@@ -16,14 +17,21 @@ pub trait Serve: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// What is wrong with the request, [`ApiError::ModelNotFound`], or [`ApiError::Overloaded`] when the queue is full.
+    /// What is wrong with the request or its payment, [`ApiError::ModelNotFound`], or [`ApiError::Overloaded`] when the queue is
+    /// full.
     fn submit(
         &self,
         endpoint: Endpoint,
         body: Bytes,
         nonce: Nonce,
         client: Option<Address>,
+        tab: Option<&Tab>,
     ) -> Result<Answer, ApiError>;
+
+    /// Where it is paid; nowhere, if it answers for nothing.
+    fn till(&self) -> Option<&Till> {
+        None
+    }
 
     /// Replays an answer. It computes on the calling thread for as long as that takes.
     fn verify(&self, case: &Case<'_>) -> Judgement;
@@ -40,8 +48,13 @@ impl Serve for Host {
         body: Bytes,
         nonce: Nonce,
         client: Option<Address>,
+        tab: Option<&Tab>,
     ) -> Result<Answer, ApiError> {
-        Self::submit(self, endpoint, &body, nonce, client)
+        Self::submit(self, endpoint, &body, nonce, client, tab)
+    }
+
+    fn till(&self) -> Option<&Till> {
+        Self::till(self)
     }
 
     fn verify(&self, case: &Case<'_>) -> Judgement {

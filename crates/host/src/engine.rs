@@ -11,12 +11,14 @@ use claim::{
     Evidence, Finish, HostKey, OutputChain, Receipt, Sampling, SignedReceipt, StateChain, StateHash, TokenCount,
     TokenId,
 };
+use market::Refusal;
 use model::sampler::{Logprob, TokenScore};
 use model::{BatchError, BatchLimits, Batcher, Event, Job, JobId, Model};
 use tokio::sync::mpsc;
 
 use crate::event::{Alternative, Done, HostEvent, Progress, TokenLogprob};
 use crate::serve::now;
+use crate::till::Charge;
 
 /// A signed receipt for the answer so far goes out after this many tokens.
 const PROGRESS_TOKENS: u32 = 32;
@@ -42,6 +44,8 @@ pub(crate) struct Order {
     pub(crate) logprobs: Option<u8>,
     /// Begin with the prompt.
     pub(crate) echo: bool,
+    /// What is set aside for it, where it is paid for.
+    pub(crate) charge: Option<Charge>,
     pub(crate) events: mpsc::Sender<HostEvent>,
 }
 
@@ -65,7 +69,7 @@ pub(crate) struct Engine<'a> {
     open: &'a AtomicUsize,
 }
 
-/// The client no longer listens.
+/// The client no longer listens, or no longer pays.
 struct Gone;
 
 impl<'a> Engine<'a> {
@@ -192,7 +196,12 @@ impl<'a> Engine<'a> {
         // Signed with the next token in hand, so that a receipt for a prefix is never one for a whole answer.
         if track.output.count().get() > 0 && track.output.count().get() % PROGRESS_TOKENS == 0 {
             let (receipt, seed_proof) = (track.sign(key, Finish::Prefix), track.order.evidence.seed_proof);
+            let charged = track.charge(&receipt);
             track.send(HostEvent::Progress(Box::new(Progress { choice, receipt, seed_proof })))?;
+            if let Err(refusal) = charged {
+                track.send(HostEvent::Failed(ApiError::PaymentRefused { problem: refusal.to_string() }))?;
+                return Err(Gone);
+            }
         }
         track.extend(states);
         track.output.push(token);
@@ -207,6 +216,8 @@ impl<'a> Engine<'a> {
         track.extend(states);
         track.order.evidence.text.push_str(&tail);
         let receipt = track.sign(key, finish);
+        // A client that owes too much learns of it with its next request.
+        let _ = track.charge(&receipt);
         let done = Done {
             choice: track.order.evidence.choice,
             finish,
@@ -254,6 +265,11 @@ impl Track {
             self.states.push(state);
             self.order.evidence.states.push(state);
         }
+    }
+
+    /// From now on the client owes what a receipt is over.
+    fn charge(&mut self, signed: &SignedReceipt) -> Result<(), Refusal> {
+        self.order.charge.as_mut().map_or(Ok(()), |charge| charge.sign(signed.receipt.total))
     }
 
     /// Signs for the tokens so far.

@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use crate::engine::{Command, Engine as EngineThread, Order};
 use crate::event::{Answer, HostEvent, ServedModel};
 use crate::map::MappedModel;
+use crate::till::{Charge, Tab, Till};
 
 /// How a host serves.
 #[derive(Clone, Debug)]
@@ -76,6 +77,8 @@ pub struct Host {
     key: Arc<HostKey>,
     machine: Machine,
     config: HostConfig,
+    /// Where it is paid; none for a host that answers for nothing.
+    till: Option<Arc<Till>>,
     commands: std::sync::mpsc::SyncSender<Command>,
     /// Choices submitted and not yet done, shared with the batch thread.
     open: Arc<AtomicUsize>,
@@ -103,7 +106,7 @@ impl Host {
     pub fn start(
         path: &Path,
         name: &str,
-        key: HostKey,
+        key: impl Into<Arc<HostKey>>,
         machine: Machine,
         config: HostConfig,
     ) -> Result<Self, HostError> {
@@ -119,10 +122,11 @@ impl Host {
     pub fn serve(
         model: Arc<Model>,
         name: &str,
-        key: HostKey,
+        key: impl Into<Arc<HostKey>>,
         machine: Machine,
         config: HostConfig,
     ) -> Result<Self, HostError> {
+        let key = key.into();
         let served = ServedModel {
             name: name.to_owned(),
             root: model.root(),
@@ -141,7 +145,6 @@ impl Host {
         // Each command in the queue holds at least one open choice, so the queue never fills and a submission never blocks.
         let (commands, inbox) = std::sync::mpsc::sync_channel(config.active_max + config.waiting_max + 1);
         let open = Arc::new(AtomicUsize::new(0));
-        let key = Arc::new(key);
         // The batch has threads of its own, so that a verification beside it shares nothing with it but the cores.
         let batch_machine = Machine::new(machine.isa(), Pool::new(machine.pool().threads()));
         let thread = {
@@ -151,7 +154,19 @@ impl Host {
                 .spawn(move || EngineThread::new(&model, &key, &batch_machine, limits, &open).run(&inbox))
                 .map_err(HostError::Thread)?
         };
-        Ok(Self { served, model, key, machine, config, commands, open, thread: Some(thread) })
+        Ok(Self { served, model, key, machine, config, till: None, commands, open, thread: Some(thread) })
+    }
+
+    /// From now on answers only to those who pay.
+    #[must_use]
+    pub fn paid_by(mut self, till: Arc<Till>) -> Self {
+        self.till = Some(till);
+        self
+    }
+
+    /// Where it is paid.
+    pub fn till(&self) -> Option<&Till> {
+        self.till.as_deref()
     }
 
     /// The model as it is listed.
@@ -173,17 +188,21 @@ impl Host {
     ///
     /// # Errors
     ///
-    /// The request is not valid for this model, or too many are waiting.
+    /// The request is not valid for this model, is to be paid for and has no tab that covers it, or too many are waiting.
     pub fn submit(
         &self,
         endpoint: Endpoint,
         body: &Bytes,
         nonce: Nonce,
         client: Option<Address>,
+        tab: Option<&Tab>,
     ) -> Result<Answer, ApiError> {
         let request = api::parse(endpoint, body)?;
         if !self.served.answers_to(&request.model) {
             return Err(ApiError::ModelNotFound { model: request.model });
+        }
+        if let (Some(till), None) = (&self.till, tab) {
+            return Err(till.ask());
         }
         let started = now();
         let jobs = request.jobs(
@@ -197,6 +216,7 @@ impl Host {
         if body.len() > size_bytes_max {
             return Err(ApiError::BodyTooLarge { size_bytes_max });
         }
+        let charges = tab.map(|tab| self.reserve(&jobs, tab)).transpose()?;
         let jobs_max = self.config.active_max + self.config.waiting_max;
         if self.open.fetch_add(choices, Ordering::Relaxed) + choices > jobs_max {
             self.open.fetch_sub(choices, Ordering::Relaxed);
@@ -204,11 +224,25 @@ impl Host {
         }
         let tokens: usize = jobs.iter().map(|job| job.sampling.max_tokens.get() as usize).sum();
         let (events, receiver) = mpsc::channel((tokens + 4 * choices).clamp(16, EVENTS_MAX));
-        let asked = Asked { endpoint, body, nonce, client, started, hash: request_hash(endpoint, body, nonce, client) };
-        let orders = self.orders(&request, jobs, &asked, &events);
+        let hash = request_hash(endpoint, body, nonce, client);
+        let channel = tab.map_or(ChannelId::ZERO, Tab::channel);
+        let asked = Asked { endpoint, body, nonce, client, started, hash, channel };
+        let mut orders = self.orders(&request, jobs, &asked, &events);
+        for (order, charge) in orders.iter_mut().zip(charges.into_iter().flatten()) {
+            order.charge = Some(charge);
+        }
         let answer = Answer { request, model_root: self.model.root(), choices: choices as u32, events: receiver };
         self.commands.send(Command::Submit(orders)).map_err(|_| ApiError::Stopping)?;
         Ok(answer)
+    }
+
+    /// Sets aside what each answer may come to. What was set aside before one that is not covered is given back.
+    fn reserve(&self, jobs: &[JobSpec], tab: &Tab) -> Result<Vec<Charge>, ApiError> {
+        let dearest = |job: &JobSpec| {
+            let prompt = TokenCount::new(job.prompt.len() as u32);
+            self.config.price.total_floor(prompt, job.sampling.max_tokens)
+        };
+        jobs.iter().map(|job| tab.reserve(dearest(job))).collect()
     }
 
     fn orders(
@@ -258,7 +292,7 @@ impl Host {
             prefix_length: TokenCount::new(0),
             price: self.config.price,
             total: Amount::new(0),
-            channel: ChannelId::ZERO,
+            channel: asked.channel,
             host: self.key.address(),
             client: asked.client.unwrap_or(Address::ZERO),
             started: asked.started,
@@ -278,7 +312,7 @@ impl Host {
         };
         let logprobs = request.logprobs.map(|top| top.min(u32::from(u8::MAX)) as u8);
         let body = asked.body.clone();
-        Order { receipt, body, evidence, sampling: job.sampling, logprobs, echo: request.echo, events }
+        Order { receipt, body, evidence, sampling: job.sampling, logprobs, echo: request.echo, charge: None, events }
     }
 }
 
@@ -301,6 +335,7 @@ struct Asked<'a> {
     client: Option<Address>,
     started: UnixMillis,
     hash: RequestHash,
+    channel: ChannelId,
 }
 
 /// Rows of a step: enough for the kernels to be busy, few enough that decoding sequences hardly wait for a prompt.

@@ -32,7 +32,7 @@ fn host() -> Host {
 }
 
 fn ask(host: &Host, endpoint: Endpoint, body: &Value) -> Result<Answer, ApiError> {
-    host.submit(endpoint, &Bytes::from(body.to_string()), Nonce::ZERO, None)
+    host.submit(endpoint, &Bytes::from(body.to_string()), Nonce::ZERO, None, None)
 }
 
 fn chat(text: &str, extra: &Value) -> Value {
@@ -188,10 +188,10 @@ fn requests_that_mean_nothing_get_one_clear_error() {
     assert!(matches!(ask(&host, Endpoint::Chat, &unknown), Err(ApiError::ModelNotFound { .. })));
     let long = chat(&"word ".repeat(1000), &json!({}));
     assert!(matches!(ask(&host, Endpoint::Chat, &long), Err(ApiError::ContextLengthExceeded { .. })));
-    let broken = host.submit(Endpoint::Chat, &Bytes::from_static(b"{\"model\""), Nonce::ZERO, None);
+    let broken = host.submit(Endpoint::Chat, &Bytes::from_static(b"{\"model\""), Nonce::ZERO, None, None);
     assert!(matches!(broken, Err(ApiError::Malformed { .. })));
     // 128 copies of a megabyte.
     let padded = Bytes::from(" ".repeat(1 << 20) + &chat("x", &json!({"n": 128})).to_string());
-    let copies = host.submit(Endpoint::Chat, &padded, Nonce::ZERO, None);
+    let copies = host.submit(Endpoint::Chat, &padded, Nonce::ZERO, None, None);
     assert!(matches!(copies, Err(ApiError::BodyTooLarge { size_bytes_max: 524_288 })));
 }

@@ -189,7 +189,7 @@ async fn foreign_vouchers_are_known_before_the_contract_refuses_them() {
     assert_eq!(bench.settle(&batch).await, (300, expect));
 
     let folder = tempfile::tempdir().unwrap();
-    let book = ChannelBook::new(folder.path().join("channels.json"));
+    let book = ChannelBook::new(folder.path().join("channels.jsonl"));
     assert_eq!(book.entries().unwrap(), []);
     assert!(matches!(book.record(domain, good), Err(BookError::UnknownChannel(found)) if found == id));
     book.add(domain, terms).unwrap();

@@ -23,10 +23,11 @@ const CRATES: &[(&str, u8, Kind)] = &[
     ("api", 3, Kind::Core),
     ("court", 4, Kind::Core),
     ("devchain", 5, Kind::Adapter),
+    ("market", 4, Kind::Core),
     ("ledger", 5, Kind::Adapter),
-    ("host", 5, Kind::Adapter),
-    ("gateway", 6, Kind::Adapter),
-    ("candor", 7, Kind::Adapter),
+    ("host", 6, Kind::Adapter),
+    ("gateway", 7, Kind::Adapter),
+    ("candor", 8, Kind::Adapter),
 ];
 
 /// Words that bring in a clock, a file, a socket, an environment or an order that hangs on a random number.

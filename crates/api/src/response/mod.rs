@@ -5,6 +5,7 @@
 pub mod chat;
 pub mod completion;
 pub mod models;
+pub mod payment;
 pub mod responses;
 
 use claim::{ChoiceIndex, SeedProof, SignedReceipt, TokenId};

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::payment::PaymentFacts;
 use crate::receipt_json::PriceJson;
 
 /// All models that are served.
@@ -40,4 +41,7 @@ pub struct ModelFacts<'a> {
     pub chat: bool,
     /// What tokens cost.
     pub price: PriceJson,
+    /// How the host is paid; absent where it answers for nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payment: Option<PaymentFacts>,
 }

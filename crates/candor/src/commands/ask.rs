@@ -7,8 +7,12 @@ use std::time::Instant;
 use anyhow::{Context as _, bail, ensure};
 use api::receipt_json::{self, ClientRecord, DOCUMENT_BYTES_MAX, Document, Ending};
 use api::response::Progress;
-use claim::{Digest, Endpoint, Evidence, Nonce, ReceiptId, SeedProof, SignedReceipt, TokenId, request_hash};
+use claim::{
+    Address, Amount, Digest, Endpoint, Evidence, Nonce, ReceiptId, RequestHash, SeedProof, SignedReceipt, TokenCount,
+    TokenId, request_hash,
+};
 use clap::Args;
+use ledger::channel::Usage;
 use reqwest::header::CONTENT_TYPE;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -16,7 +20,9 @@ use serde_json::{Map, Value, json};
 use super::{Context, block_on};
 use crate::exit::{Exit, UsageError};
 use crate::gateway_client::{EventReader, GatewayClient};
+use crate::money::{Dollars, dollars};
 use crate::output::{self, Colour};
+use crate::payer::{ModelCard, Payer};
 
 /// The longest question that is read from standard input: the gateway takes no longer body.
 const QUESTION_BYTES_MAX: u64 = 8 << 20;
@@ -33,7 +39,7 @@ const MAX_TOKENS: u32 = 512;
 /// One question.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  candor ask \"Why is the sky blue?\"\n  candor ask --temperature 0 --receipt sky.json \"Why is the sky blue?\"\n  candor ask --system \"Answer in one sentence.\" < question.txt"
+    after_help = "Examples:\n  candor ask \"Why is the sky blue?\"\n  candor ask --temperature 0 --receipt sky.json \"Why is the sky blue?\"\n  candor ask --system \"Answer in one sentence.\" < question.txt\n  candor ask --pay 0.01 \"Why is the sky blue?\""
 )]
 pub(crate) struct Ask {
     #[command(flatten)]
@@ -68,6 +74,9 @@ pub(crate) struct AskOptions {
     /// Instructions that go before the question
     #[arg(long, value_name = "TEXT")]
     pub(crate) system: Option<String>,
+    /// Pay for the answer by your channel to the host, up to so many dollars
+    #[arg(long, value_name = "AMOUNT")]
+    pub(crate) pay: Option<Dollars>,
 }
 
 /// Runs the command.
@@ -79,15 +88,25 @@ pub(crate) fn run(context: &Context<'_>, command: &Ask) -> anyhow::Result<Exit> 
     };
     let gateway = GatewayClient::new(options.gateway.as_deref())?;
     block_on(async {
-        let asked = Asked::new(&gateway, &options, &question).await?;
+        let card = model_card(&gateway, options.model.as_deref()).await?;
+        let mut payer = match options.pay {
+            Some(limit) => Payer::new(context, &gateway, &card, limit.0)?,
+            None => None,
+        };
+        let asked = Asked::new(&options, &card, payer.as_ref(), &question)?;
         let mut heard = Heard::default();
-        let answer = match asked.hear(context, &gateway, &mut heard).await.and_then(|()| heard.answer()) {
+        let told = asked.hear(context, &gateway, &mut heard, payer.as_mut()).await;
+        let mut answer = match told.and_then(|()| heard.answer()) {
             Ok(answer) => answer,
             Err(error) => return Err(asked.keep_signed_part(heard, command.receipt.as_deref(), error)),
         };
-        let document = asked.receipt(&gateway, &answer).await?;
+        let (receipt, evidence) = asked.receipt(&gateway, &answer).await?;
         if let Some(path) = &command.receipt {
-            write_receipt(path, &document)?;
+            write_receipt(path, &asked.document(&receipt, evidence.as_ref(), &answer))?;
+        }
+        if let Some(mut payer) = payer {
+            asked.pay_whole(&mut payer, &receipt, evidence.as_ref())?;
+            answer.paid = Some(payer.finish().await?);
         }
         answer.print(context)
     })?;
@@ -112,6 +131,9 @@ fn read_question() -> anyhow::Result<String> {
 struct Asked {
     body: Vec<u8>,
     nonce: Nonce,
+    /// The client, where it says who it is: where it pays.
+    client: Option<Address>,
+    hash: RequestHash,
 }
 
 /// What of the stream has come so far.
@@ -141,18 +163,16 @@ struct Answer {
     finish: String,
     tokens: u32,
     tokens_per_s: f64,
+    /// What was paid for it, where it was paid for.
+    paid: Option<Amount>,
 }
 
 impl Asked {
-    async fn new(gateway: &GatewayClient, options: &AskOptions, question: &str) -> anyhow::Result<Self> {
-        let model = match &options.model {
-            Some(model) => model.clone(),
-            None => first_model(gateway).await?,
-        };
+    fn new(options: &AskOptions, card: &ModelCard, payer: Option<&Payer>, question: &str) -> anyhow::Result<Self> {
         let system = options.system.iter().map(|text| json!({"role": "system", "content": text}));
         let messages: Vec<Value> = system.chain([json!({"role": "user", "content": question})]).collect();
         let mut body = Map::new();
-        body.insert("model".into(), model.into());
+        body.insert("model".into(), card.id.clone().into());
         body.insert("messages".into(), messages.into());
         body.insert("stream".into(), true.into());
         body.insert("temperature".into(), options.temperature.unwrap_or(TEMPERATURE).into());
@@ -160,16 +180,28 @@ impl Asked {
         body.extend(options.seed.map(|seed| ("seed".to_owned(), seed.into())));
         let mut nonce = [0; 32];
         getrandom::fill(&mut nonce).map_err(|error| anyhow::anyhow!("the system gives no random bytes: {error}"))?;
-        Ok(Self { body: serde_json::to_vec(&body)?, nonce: Nonce::new(Digest::new(nonce)) })
+        let (body, nonce, client) =
+            (serde_json::to_vec(&body)?, Nonce::new(Digest::new(nonce)), payer.map(Payer::client));
+        let hash = request_hash(Endpoint::Chat, &body, nonce, client);
+        Ok(Self { body, nonce, client, hash })
     }
 
-    /// Sends the request and prints its answer while it comes.
-    async fn hear(&self, context: &Context<'_>, gateway: &GatewayClient, heard: &mut Heard) -> anyhow::Result<()> {
-        let request = gateway
+    /// Sends the request and prints its answer while it comes. Pays for what the host signs of it.
+    async fn hear(
+        &self,
+        context: &Context<'_>,
+        gateway: &GatewayClient,
+        heard: &mut Heard,
+        mut payer: Option<&mut Payer>,
+    ) -> anyhow::Result<()> {
+        let mut request = gateway
             .post("v1/chat/completions")?
             .header(CONTENT_TYPE, "application/json")
             .header(NONCE_HEADER, self.nonce.to_string())
             .body(self.body.clone());
+        if let Some(payer) = &payer {
+            request = payer.sign(request, self.hash);
+        }
         let mut response = gateway.send(request).await?;
         let mut reader = EventReader::default();
         while let Some(bytes) = response.chunk().await.context("the gateway's stream broke off")? {
@@ -178,7 +210,12 @@ impl Asked {
                     continue;
                 }
                 let chunk: Chunk = serde_json::from_str(&event).context("the gateway's stream is not understood")?;
-                let new = heard.take(chunk)?;
+                let (new, signed) = heard.take(chunk)?;
+                if let (Some(payer), Some(signed)) = (&mut payer, signed) {
+                    ensure!(signed.receipt.request_hash == self.hash, "the receipt to be paid is for another request");
+                    let usage = Usage { prompt_tokens: 0, output_tokens: heard.tokens.len() as u64 };
+                    payer.pay(&signed, self.body.len(), usage)?;
+                }
                 if !context.output.is_json() {
                     output::print(&for_terminal(&new))?;
                 }
@@ -189,7 +226,7 @@ impl Asked {
 
     /// Writes what the host signed before the stream ended too early, and says so in the error.
     fn keep_signed_part(&self, heard: Heard, path: Option<&Path>, error: anyhow::Error) -> anyhow::Error {
-        let request = request_hash(Endpoint::Chat, &self.body, self.nonce, None);
+        let request = self.hash;
         let signed = heard
             .signed
             .filter(|signed| signed.receipt.verify().is_ok() && signed.receipt.receipt.request_hash == request);
@@ -199,7 +236,7 @@ impl Asked {
             endpoint: Endpoint::Chat,
             request: self.body.clone(),
             nonce: self.nonce,
-            client: None,
+            client: self.client,
             choice,
             // The court computes both from the request and the tokens.
             prompt: Vec::new(),
@@ -218,51 +255,77 @@ impl Asked {
         }
     }
 
-    /// Fetches the receipt, makes sure that it is signed for this request and this text, and adds what the client knows.
-    async fn receipt(&self, gateway: &GatewayClient, answer: &Answer) -> anyhow::Result<String> {
+    /// Fetches the receipt, and makes sure that it is signed for this request and this text.
+    async fn receipt(
+        &self,
+        gateway: &GatewayClient,
+        answer: &Answer,
+    ) -> anyhow::Result<(SignedReceipt, Option<Evidence>)> {
         let bytes = gateway.get(&format!("v1/receipts/{}", answer.receipt), DOCUMENT_BYTES_MAX).await?;
         let Document { receipt, evidence, .. } = receipt_json::read(&bytes).context("the receipt cannot be read")?;
-        let request = request_hash(Endpoint::Chat, &self.body, self.nonce, None);
         ensure!(receipt.id() == answer.receipt, "the gateway sent another receipt than it named");
         receipt.verify().context("the receipt's signature is not its host's")?;
         ensure!(
-            receipt.receipt.request_hash == request,
+            receipt.receipt.request_hash == self.hash,
             "the receipt is for another request than the one that was sent"
         );
         let text = evidence.as_ref().map(|evidence| evidence.text.as_str());
         ensure!(text == Some(answer.text.as_str()), "the receipt is for another text than the one that was shown");
-        let record =
-            ClientRecord { request, choice: receipt.receipt.choice, text: answer.text.clone(), ending: Ending::Closed };
-        Ok(receipt_json::write_kept(&receipt, evidence.as_ref(), &record))
+        Ok((receipt, evidence))
+    }
+
+    /// The receipt with what the client knows.
+    fn document(&self, receipt: &SignedReceipt, evidence: Option<&Evidence>, answer: &Answer) -> String {
+        let (request, choice, text) = (self.hash, receipt.receipt.choice, answer.text.clone());
+        receipt_json::write_kept(receipt, evidence, &ClientRecord { request, choice, text, ending: Ending::Closed })
+    }
+
+    /// Pays what the whole answer costs beyond its parts: the evidence shows how many tokens it has.
+    fn pay_whole(&self, payer: &mut Payer, signed: &SignedReceipt, evidence: Option<&Evidence>) -> anyhow::Result<()> {
+        let evidence = evidence.context("the receipt came without its evidence, so its end is not paid")?;
+        let [prompt, output] = [evidence.prompt.len(), evidence.output.len()];
+        let count = |tokens: usize| TokenCount::new(tokens as u32);
+        let expected = signed.receipt.price.total_floor(count(prompt), count(output));
+        ensure!(
+            signed.receipt.total == expected,
+            "the receipt is over {} dollars, and its {prompt} and {output} tokens cost {}; its end is not paid",
+            dollars(signed.receipt.total),
+            dollars(expected)
+        );
+        let usage = Usage { prompt_tokens: prompt as u64, output_tokens: output as u64 };
+        payer.pay(signed, self.body.len(), usage)
     }
 }
 
-async fn first_model(gateway: &GatewayClient) -> anyhow::Result<String> {
+/// What the gateway says of the model that is asked, or of its first.
+async fn model_card(gateway: &GatewayClient, name: Option<&str>) -> anyhow::Result<ModelCard> {
     #[derive(Deserialize)]
     struct Models {
-        data: Vec<Model>,
-    }
-    #[derive(Deserialize)]
-    struct Model {
-        id: String,
+        data: Vec<ModelCard>,
     }
     let bytes = gateway.get("v1/models", MODELS_BYTES_MAX).await?;
     let models: Models = serde_json::from_slice(&bytes).context("the gateway's list of models is not understood")?;
-    models.data.into_iter().next().map(|model| model.id).context("the gateway serves no model")
+    let found = models.data.into_iter().find(|model| name.is_none_or(|name| model.answers_to(name)));
+    found.with_context(|| match name {
+        Some(name) => format!("the gateway serves no model `{name}`"),
+        None => "the gateway serves no model".to_owned(),
+    })
 }
 
 impl Heard {
-    /// Takes the next piece of the stream in; returns the text that it adds.
-    fn take(&mut self, chunk: Chunk) -> anyhow::Result<String> {
+    /// Takes the next piece of the stream in; returns the text that it adds, and what the host signed of the text before.
+    fn take(&mut self, chunk: Chunk) -> anyhow::Result<(String, Option<SignedReceipt>)> {
         if let Some(error) = chunk.error {
             bail!("the gateway gave up: {}", error.message);
         }
         let Candor { receipts, progress } = chunk.candor.unwrap_or_default();
+        let mut signed = None;
         if let Some(progress) = progress {
             let (receipt, seed_proof) = progress.read().context("the gateway's stream is not understood")?;
             self.tokens.extend(progress.output.iter().copied().map(TokenId::new));
             // It is for the text before the one that it comes with.
             self.signed = Some(SignedPart { receipt, seed_proof, text_bytes: self.text.len() });
+            signed = Some(receipt);
         }
         let new: String = chunk.choices.into_iter().filter_map(|choice| choice.delta.content).collect();
         if !new.is_empty() {
@@ -272,7 +335,7 @@ impl Heard {
             self.text.push_str(&new);
         }
         self.mention = receipts.into_iter().next().or(self.mention.take());
-        Ok(new)
+        Ok((new, signed))
     }
 
     /// The whole answer, once its receipt was named.
@@ -290,21 +353,27 @@ impl Heard {
             finish: mention.finish,
             tokens: mention.tokens,
             tokens_per_s: if generation > 0.0 { drawn_since_first / generation } else { 0.0 },
+            paid: None,
         })
     }
 }
 
 impl Answer {
     fn print(&self, context: &Context<'_>) -> anyhow::Result<()> {
-        let Self { text, receipt, finish, tokens, tokens_per_s } = self;
+        let Self { text, receipt, finish, tokens, tokens_per_s, paid } = self;
         if context.output.is_json() {
             let tokens_per_s = (tokens_per_s * 100.0).round() / 100.0;
-            return output::json(&json!({
+            let mut body = json!({
                 "text": text, "receipt": receipt.to_string(), "finish": finish, "tokens": tokens, "tokens_per_s": tokens_per_s,
-            }));
+            });
+            if let Some(paid) = paid {
+                body["paid"] = dollars(*paid).into();
+            }
+            return output::json(&body);
         }
+        let paid = paid.map(|paid| format!("  paid {} dollars", dollars(paid))).unwrap_or_default();
         let cut = if finish == "length" { ", cut there (--max-tokens)" } else { "" };
-        let line = format!("receipt {receipt}  {tokens} tokens{cut}  {tokens_per_s:.1} tokens/s");
+        let line = format!("receipt {receipt}  {tokens} tokens{cut}  {tokens_per_s:.1} tokens/s{paid}");
         output::line(&format!("\n\n{}", context.output.paint(Colour::Faint, &line)))
     }
 }

@@ -7,18 +7,19 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use claim::{Digest, HostKey};
 use clap::{Args, Subcommand};
-use devchain::{Config, Devchain};
+use devchain::{Config, Devchain, Serving};
 use ledger::{Account, Client, Deployment, LedgerError, Rules, dollar, file};
 use serde_json::json;
 
 use super::{Context, block_on};
 use crate::chain_access::read_deployment;
+use crate::data::DataFolder;
 use crate::exit::Exit;
 use crate::output;
 use crate::signals::Signals;
 
 /// The port that development chains listen on.
-const USUAL_PORT: u16 = 8545;
+pub(crate) const USUAL_PORT: u16 = 8545;
 
 /// What the key that deploys is made from. Everybody knows it, so the contracts lie at the same addresses on every chain
 /// that was started this way, and nobody owns them.
@@ -55,39 +56,64 @@ pub(crate) fn run(context: &Context<'_>, command: &Chain) -> anyhow::Result<Exit
 }
 
 async fn serve(context: &Context<'_>, command: &Up) -> anyhow::Result<()> {
-    let data = &context.config.data;
     let mut signals = Signals::new()?;
-    let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), command.port.unwrap_or(USUAL_PORT));
-    let listener = TcpListener::bind(address).with_context(|| {
-        format!("cannot listen on {address}; another chain may be running, or choose a port with --port N")
-    })?;
-    let path = data.chain();
-    let opened = tokio::task::spawn_blocking(move || Devchain::open(path, Config::development()));
-    let chain = opened.await.context("opening the chain failed")?.with_context(|| {
-        format!("cannot open {}; another `candor chain up` may be using it", data.chain().display())
-    })?;
-    let serving = chain.serve_on(listener)?;
-    let url = format!("http://{}", serving.address());
-    let place = data.deployment();
-    let ready = tokio::select! {
-        ready = prepare(&url, &place) => ready.map(Some),
-        () = signals.wait() => Ok(None),
+    let starting = Embedded::start(&context.config.data, command.port.unwrap_or(USUAL_PORT));
+    let embedded = tokio::select! {
+        embedded = starting => embedded?,
+        () = signals.wait() => return Ok(()),
     };
-    let outcome = match ready {
-        Ok(Some(deployment)) => {
-            let announced = announce(context, &url, &deployment, &place);
-            if announced.is_ok() {
-                signals.wait().await;
+    let announced = announce(context, &embedded.url, &embedded.deployment, &context.config.data.deployment());
+    if announced.is_ok() {
+        signals.wait().await;
+    }
+    embedded.stop().await?;
+    announced
+}
+
+/// A development chain in this process, with the contracts on it.
+#[derive(Debug)]
+pub(crate) struct Embedded {
+    chain: Devchain,
+    serving: Serving,
+    /// Where it answers.
+    pub(crate) url: String,
+    /// Its contracts, whose addresses are in the data folder too.
+    pub(crate) deployment: Deployment,
+}
+
+impl Embedded {
+    /// Opens the data folder's chain, serves it on this port, and deploys the contracts if it has none.
+    pub(crate) async fn start(data: &DataFolder, port: u16) -> anyhow::Result<Self> {
+        let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
+        let listener = TcpListener::bind(address).with_context(|| {
+            format!("cannot listen on {address}; another chain may be running, or choose a port with --port N")
+        })?;
+        let path = data.chain();
+        let opened = tokio::task::spawn_blocking(move || Devchain::open(path, Config::development()));
+        let chain = opened.await.context("opening the chain failed")?.with_context(|| {
+            format!("cannot open {}; another `candor chain up` may be using it", data.chain().display())
+        })?;
+        let serving = chain.serve_on(listener)?;
+        let url = format!("http://{}", serving.address());
+        match prepare(&url, &data.deployment()).await {
+            Ok(deployment) => Ok(Self { chain, serving, url, deployment }),
+            Err(error) => {
+                close(chain, serving).await?;
+                Err(error)
             }
-            announced
         }
-        Ok(None) => Ok(()),
-        Err(error) => Err(error),
-    };
+    }
+
+    /// Waits until all is on the disk.
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        close(self.chain, self.serving).await
+    }
+}
+
+async fn close(chain: Devchain, serving: Serving) -> anyhow::Result<()> {
     serving.stop().await;
-    // The chain ends with its last handle, and waits until all is on the disk.
-    tokio::task::spawn_blocking(move || drop(chain)).await.context("closing the chain failed")?;
-    outcome
+    // The chain ends with its last handle.
+    tokio::task::spawn_blocking(move || drop(chain)).await.context("closing the chain failed")
 }
 
 /// The contracts of this chain, deployed if it has none.

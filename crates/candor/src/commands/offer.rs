@@ -15,7 +15,7 @@ use super::stake::{HostOptions, registered};
 use super::{Context, block_on};
 use crate::chain_access::{Journal, Ledger, Signer};
 use crate::exit::UsageError;
-use crate::money::{dollars, parse_price};
+use crate::money::{Rates, dollars};
 use crate::{machine, output};
 
 /// The version of the offer's file.
@@ -46,15 +46,10 @@ impl FromStr for Priced {
 
     fn from_str(text: &str) -> Result<Self, String> {
         // A file's name may hold an equals sign; a price holds none.
-        let split = text.rsplit_once('=').and_then(|(model, prices)| Some((model, prices.split_once('/')?)));
-        let Some((model, (prompt, output))) = split.filter(|(model, _)| !model.is_empty()) else {
+        let Some((model, rates)) = text.rsplit_once('=').filter(|(model, _)| !model.is_empty()) else {
             return Err("an offer is written MODEL=PROMPT/OUTPUT, like smollm2=0.05/0.20".into());
         };
-        let read = |text: &str| {
-            let amount = parse_price(text)?.get();
-            u64::try_from(amount).map_err(|_| "the price is too large".to_owned())
-        };
-        Ok(Self { model: model.to_owned(), price: Price::new(read(prompt)?, read(output)?) })
+        Ok(Self { model: model.to_owned(), price: rates.parse::<Rates>()?.0 })
     }
 }
 

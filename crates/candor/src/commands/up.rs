@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use arith::Machine;
+use claim::Price;
 use clap::Args;
 use gateway::Gateway;
 use gateway::store::ReceiptStore;
@@ -19,7 +20,10 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::{Context, block_on};
+use crate::chain_access::ChainOptions;
 use crate::exit::Exit;
+use crate::money::{Dollars, Rates};
+use crate::shop::Shop;
 use crate::signals::Signals;
 use crate::{host_key, machine, output};
 
@@ -35,11 +39,13 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Serve a model.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  candor up\n  candor up --model gemma3-270m --port 8080\n  candor up --model ./mine.gguf --threads 4 --listen 0.0.0.0"
+    after_help = "Examples:\n  candor up\n  candor up --model gemma3-270m --port 8080\n  candor up --model ./mine.gguf --threads 4 --listen 0.0.0.0\n  candor up --price 0.05/0.20"
 )]
 pub(crate) struct Up {
     #[command(flatten)]
     options: UpOptions,
+    #[command(flatten)]
+    chain: ChainOptions,
 }
 
 /// Options that the configuration file may set.
@@ -61,6 +67,12 @@ pub(crate) struct UpOptions {
     /// Address to listen on; by default only this machine can reach the gateway
     #[arg(long, value_name = "IP")]
     pub(crate) listen: Option<IpAddr>,
+    /// Dollars for a million tokens of the prompt and of the answer; without it answers cost nothing
+    #[arg(long, value_name = "PROMPT/OUTPUT")]
+    pub(crate) price: Option<Rates>,
+    /// Dollars that a client may owe while it is served, 0.01 by default
+    #[arg(long, value_name = "AMOUNT", requires = "price")]
+    pub(crate) credit: Option<Dollars>,
 }
 
 /// Runs the command until it is told to stop.
@@ -68,18 +80,23 @@ pub(crate) fn run(context: &Context<'_>, command: &Up) -> anyhow::Result<Exit> {
     let options = context.config.merge("up", &command.options)?;
     let machine = machine::build(options.threads, context.environment)?;
     context.config.data.create()?;
-    block_on(serve(context, &options, machine))?;
+    block_on(serve(context, &options, &command.chain, machine))?;
     Ok(Exit::Done)
 }
 
-async fn serve(context: &Context<'_>, options: &UpOptions, machine: Machine) -> anyhow::Result<()> {
+async fn serve(
+    context: &Context<'_>,
+    options: &UpOptions,
+    chain: &ChainOptions,
+    machine: Machine,
+) -> anyhow::Result<()> {
     let data = &context.config.data;
     // What can fail at once comes before what takes long: a second start learns of the first one here.
     let listener = listen(options).await?;
     let keep_bytes = u64::from(options.keep.map_or(USUAL_KEEP_MIB, NonZeroU32::get)) << 20;
     let store = ReceiptStore::open(&data.receipts(), keep_bytes)
         .with_context(|| format!("cannot open the receipts in {}", data.receipts().display()))?;
-    let key = host_key::open_or_create(data, &context.environment.passphrase)?;
+    let key = Arc::new(host_key::open_or_create(data, &context.environment.passphrase)?);
     let mut signals = Signals::new()?;
     let fetcher = context.fetcher();
     let reference = options.model.clone().unwrap_or_else(|| fetcher.catalogue().default_entry().name.clone());
@@ -88,11 +105,20 @@ async fn serve(context: &Context<'_>, options: &UpOptions, machine: Machine) -> 
         found = fetcher.resolve(&reference, &bars) => found?,
         () = signals.wait() => return Ok(()),
     };
-    let start = move || Host::start(&path, &name, key, machine, HostConfig::local());
-    let host = tokio::task::spawn_blocking(start).await.context("loading the model failed")??;
+    let price = options.price.map_or(Price::FREE, |rates| rates.0);
+    let shop = match options.price {
+        Some(_) => Some(Shop::open(context, chain, options.credit, Arc::clone(&key)).await?),
+        None => None,
+    };
+    let config = HostConfig { price, ..HostConfig::local() };
+    let start = move || Host::start(&path, &name, key, machine, config);
+    let mut host = tokio::task::spawn_blocking(start).await.context("loading the model failed")??;
+    if let Some(shop) = &shop {
+        host = host.paid_by(shop.till());
+    }
     let served = host.served().clone();
     let router = gateway::router(Gateway { host: Arc::new(host), store });
-    announce(context, &served, reachable(listener.local_addr()?))?;
+    announce(context, &served, shop.as_ref(), reachable(listener.local_addr()?))?;
 
     let (stopping, stopped) = oneshot::channel();
     let shutdown = async move {
@@ -107,21 +133,44 @@ async fn serve(context: &Context<'_>, options: &UpOptions, machine: Machine) -> 
             std::future::pending::<()>().await;
         }
     };
+    let mind = async {
+        match &shop {
+            Some(shop) => shop.mind().await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
         () = gateway::serve(listener, router, shutdown) => (),
         () = grace => output::note("stopped with answers unfinished"),
+        () = mind => (),
     }
-    Ok(())
+    match shop {
+        Some(shop) => shop.close().await,
+        None => Ok(()),
+    }
 }
 
-fn announce(context: &Context<'_>, served: &ServedModel, address: SocketAddr) -> anyhow::Result<()> {
+fn announce(
+    context: &Context<'_>,
+    served: &ServedModel,
+    shop: Option<&Shop>,
+    address: SocketAddr,
+) -> anyhow::Result<()> {
     let url = format!("http://{address}");
     if context.output.is_json() {
         return output::json(&json!({
             "ready": url, "model": served.name, "model_root": served.root.to_string(), "host": served.host.to_string(),
+            "price": shop.map(|_| Rates(served.price).to_string()), "chain": shop.map(Shop::chain),
         }));
     }
     output::note(&format!("serving {}, receipts signed by {}", served.name, served.host));
+    if let Some(shop) = shop {
+        let price = Rates(served.price);
+        output::note(&format!(
+            "a million tokens cost {price} dollars, paid by channels of the chain at {}",
+            shop.chain()
+        ));
+    }
     output::line(&format!("ready {url}"))
 }
 

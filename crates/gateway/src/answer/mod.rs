@@ -18,8 +18,10 @@ use axum::response::Response;
 use bytes::Bytes;
 use claim::{Address, ChoiceIndex, Endpoint, Finish, Nonce, ReceiptId, RequestHash, request_hash};
 use host::event::{Answer, Done};
+use host::till::Tab;
 
 use crate::fault::Fault;
+use crate::payment;
 use crate::routes::Shared;
 use crate::store::{StoredReceipt, Terms};
 use crate::wire::{self, Received};
@@ -40,7 +42,8 @@ pub(crate) async fn handle(
     let client = wire::client(headers)?;
     let body = shared.bodies.receive(body).await?;
     let request = request_hash(endpoint, &body.bytes, nonce, client);
-    let answer = submit(endpoint, &shared, body.bytes.clone(), nonce, client).await?;
+    let tab = payment::admit(&shared, headers, client, request).await?;
+    let answer = submit(endpoint, &shared, body.bytes.clone(), nonce, client, tab).await?;
     let identity = Identity::new(endpoint, &answer)?;
     let asked = Asked { request, terms: advertised(&shared, &answer.request.model)? };
     let open = Open::new(shared, started, asked, body);
@@ -59,12 +62,13 @@ async fn submit(
     body: Bytes,
     nonce: Nonce,
     client: Option<Address>,
+    tab: Option<Tab>,
 ) -> Result<Answer, ApiError> {
     if body.len() < LARGE_BODY_BYTES {
-        return shared.host.submit(endpoint, body, nonce, client);
+        return shared.host.submit(endpoint, body, nonce, client, tab.as_ref());
     }
     let host = Arc::clone(&shared.host);
-    let submitting = tokio::task::spawn_blocking(move || host.submit(endpoint, body, nonce, client));
+    let submitting = tokio::task::spawn_blocking(move || host.submit(endpoint, body, nonce, client, tab.as_ref()));
     submitting.await.map_err(|error| {
         tracing::error!(%error, "gateway.submit_panicked");
         ApiError::Internal

@@ -153,6 +153,7 @@ async fn the_openapi_document_describes_every_route_and_refers_to_nothing_missin
     let expected = [
         "/healthz",
         "/metrics",
+        "/v1/channels/{id}",
         "/v1/chat/completions",
         "/v1/completions",
         "/v1/models",
@@ -161,6 +162,7 @@ async fn the_openapi_document_describes_every_route_and_refers_to_nothing_missin
         "/v1/receipts/{id}",
         "/v1/receipts/{id}/verify",
         "/v1/responses",
+        "/v1/vouchers",
     ];
     assert_eq!(paths, BTreeSet::from(expected));
     let mut found = Vec::new();

@@ -32,7 +32,7 @@ fn chat(text: &str, extra: &Value) -> Value {
 }
 
 fn ask(host: &Host, endpoint: Endpoint, body: &Value) -> Answer {
-    host.submit(endpoint, &Bytes::from(body.to_string()), Nonce::new(claim::Digest::new([2; 32])), None).unwrap()
+    host.submit(endpoint, &Bytes::from(body.to_string()), Nonce::new(claim::Digest::new([2; 32])), None, None).unwrap()
 }
 
 /// What a client has in its hands at the end: per choice the text that it was shown, and what closed it.

@@ -2,11 +2,19 @@
 //!
 //! A client keeps here what it has signed, and a host what it has been given. Losing the file costs the host what it has not
 //! settled; the client finds its channels again on the chain.
+//!
+//! The file is a journal: one line of JSON for each change, appended and flushed, so that a voucher costs a host as much with
+//! ten thousand channels as with one. Of a channel's lines the voucher over most counts. A last line without an end was not
+//! finished and counts as not written. When most lines are outdated, the file is replaced by one that has none of those.
 
-use std::fs::File;
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-use claim::{Address, AddressParseError, Amount, ChannelId, Digest, DigestParseError, ModelRoot, ReceiptId, Signature};
+use claim::{
+    Address, AddressParseError, Amount, ChannelId, Digest, DigestParseError, HostKey, ModelRoot, ReceiptId, Signature,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{ChannelDomain, ChannelTerms, Salt, SignedVoucher, Usage, Voucher, VoucherError};
@@ -15,8 +23,14 @@ use crate::file::{self, FileError};
 /// The longest file that is read: 60,000 channels.
 const BOOK_BYTES_MAX: u64 = 64 << 20;
 
+/// A file up to this size is not worth replacing.
+const SMALL_BYTES: u64 = 1 << 20;
+
+/// A larger one is replaced when it has this many times the bytes of what counts.
+const OUTDATED_FACTOR: u64 = 4;
+
 /// The format.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 
 /// Why a book was not read or changed.
 #[derive(Debug, thiserror::Error)]
@@ -52,11 +66,50 @@ pub struct Entry {
     pub voucher: Option<SignedVoucher>,
 }
 
+/// Why bytes are no channel with its voucher.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct EntryError(String);
+
 impl Entry {
+    /// The entry as JSON, in the form of the book's lines.
+    pub fn write(&self) -> Vec<u8> {
+        // Texts and numbers under fixed names always have a JSON form.
+        serde_json::to_vec(&EntryBody::of(self)).unwrap_or_default()
+    }
+
+    /// Reads what [`Entry::write`] wrote. Whether the voucher is the client's is not checked.
+    ///
+    /// # Errors
+    ///
+    /// It has another form.
+    pub fn read(bytes: &[u8]) -> Result<Self, EntryError> {
+        let body: EntryBody = serde_json::from_slice(bytes).map_err(|error| EntryError(error.to_string()))?;
+        body.entry().map_err(|error| EntryError(error.to_string()))
+    }
+
     /// The channel's name.
     pub fn id(&self) -> ChannelId {
         self.terms.id(self.domain)
     }
+
+    /// What the newest voucher is over.
+    pub fn paid(&self) -> Amount {
+        self.voucher.map_or(Amount::new(0), |voucher| voucher.voucher.amount())
+    }
+}
+
+/// What a payment adds to a channel's newest voucher.
+#[derive(Clone, Copy, Debug)]
+pub struct Addition {
+    /// How much more is owed.
+    pub amount: Amount,
+    /// How many more tokens that is for.
+    pub usage: Usage,
+    /// The model that answered.
+    pub model: ModelRoot,
+    /// The receipt that is paid for.
+    pub receipt: ReceiptId,
 }
 
 /// The file. Several processes may use it at once.
@@ -87,12 +140,7 @@ impl ChannelBook {
             Err(error) if error.is_missing() => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
-        let content = |reason: String| FileError::Content { path: self.path.clone(), reason };
-        let book: BookBody = serde_json::from_slice(&bytes).map_err(|error| content(error.to_string()))?;
-        if book.version != VERSION {
-            return Err(content(format!("it has the version {}, expected {VERSION}", book.version)));
-        }
-        book.channels.iter().map(|body| body.entry().map_err(|error| content(error.to_string()))).collect()
+        parse(&bytes).map_err(|reason| self.content(reason))
     }
 
     /// Enters a channel; one that is there already keeps its voucher.
@@ -102,12 +150,10 @@ impl ChannelBook {
     /// The file cannot be read or written.
     pub fn add(&self, domain: ChannelDomain, terms: ChannelTerms) -> Result<(), BookError> {
         self.change(|entries| {
-            let entry = Entry { domain, terms, voucher: None };
-            if !entries.iter().any(|known| (known.domain, known.terms) == (domain, terms)) {
-                entries.push(entry);
-            }
-            Ok(())
-        })
+            let is_known = entries.iter().any(|known| (known.domain, known.terms) == (domain, terms));
+            Ok((!is_known).then_some(Entry { domain, terms, voucher: None }))
+        })?;
+        Ok(())
     }
 
     /// Keeps a voucher that the contract would take, if it is over more than the one before. It is on the disk when this returns.
@@ -118,46 +164,170 @@ impl ChannelBook {
     pub fn record(&self, domain: ChannelDomain, voucher: SignedVoucher) -> Result<(), BookError> {
         let id = voucher.voucher.channel();
         self.change(|entries| {
-            let mut of_contract = entries.iter_mut().filter(|entry| entry.domain == domain);
+            let mut of_contract = entries.iter().filter(|entry| entry.domain == domain);
             let entry = of_contract.find(|entry| entry.id() == id).ok_or(BookError::UnknownChannel(id))?;
             voucher.verify(domain, &entry.terms)?;
-            if let Some(kept) = entry.voucher.filter(|kept| kept.voucher.amount() >= voucher.voucher.amount()) {
-                let (kept, found) = (kept.voucher.amount().get(), voucher.voucher.amount().get());
+            let (kept, found) = (entry.paid().get(), voucher.voucher.amount().get());
+            if entry.voucher.is_some() && kept >= found {
                 return Err(BookError::Older { kept, found });
             }
-            entry.voucher = Some(voucher);
-            Ok(())
-        })
+            Ok(Some(Entry { voucher: Some(voucher), ..*entry }))
+        })?;
+        Ok(())
     }
 
-    /// Changes the book while nobody else does.
-    fn change(&self, change: impl FnOnce(&mut Vec<Entry>) -> Result<(), BookError>) -> Result<(), BookError> {
+    /// Signs the channel's next voucher: the last one and `addition`. It is on the disk before anybody can be given it, so that no
+    /// two payments of one client are over the same amount, also when several processes pay.
+    ///
+    /// # Errors
+    ///
+    /// The sum is more than a channel can count, or the file cannot be read or written.
+    pub fn sign_next(
+        &self,
+        domain: ChannelDomain,
+        terms: ChannelTerms,
+        addition: Addition,
+        client: &HostKey,
+    ) -> Result<SignedVoucher, BookError> {
+        let Addition { amount, usage, model, receipt } = addition;
+        let next = self.change(|entries| {
+            let known = entries.iter().find(|known| (known.domain, known.terms) == (domain, terms));
+            let last = known.and_then(|entry| entry.voucher).map(|signed| signed.voucher);
+            let before = last.map_or(Usage::default(), |voucher| voucher.usage);
+            let paid = known.map_or(Amount::new(0), Entry::paid);
+            let usage = Usage {
+                prompt_tokens: before.prompt_tokens.saturating_add(usage.prompt_tokens),
+                output_tokens: before.output_tokens.saturating_add(usage.output_tokens),
+            };
+            let amount = Amount::new(paid.get().saturating_add(amount.get()));
+            let voucher = Voucher::new(terms.id(domain), amount, model, usage, receipt)?.sign(domain, client);
+            Ok(Some(Entry { domain, terms, voucher: Some(voucher) }))
+        })?;
+        next.and_then(|entry| entry.voucher).ok_or_else(|| BookError::UnknownChannel(terms.id(domain)))
+    }
+
+    /// Keeps what the caller has checked and knows to be newest, in one flush for all.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written.
+    pub fn keep(&self, entries: &[Entry]) -> Result<(), FileError> {
+        let _lock = self.lock()?;
+        self.append(entries)
+    }
+
+    /// Changes a channel while nobody else changes the book.
+    fn change(
+        &self,
+        change: impl FnOnce(&[Entry]) -> Result<Option<Entry>, BookError>,
+    ) -> Result<Option<Entry>, BookError> {
+        let _lock = self.lock()?;
+        let changed = change(&self.entries()?)?;
+        self.append(changed.as_slice())?;
+        Ok(changed)
+    }
+
+    /// Keeps others out until it is dropped. It lies beside the book, which may be replaced.
+    fn lock(&self) -> Result<File, FileError> {
         let mut name = self.path.file_name().unwrap_or_default().to_owned();
         name.push(".lock");
-        let lock_path = self.path.with_file_name(name);
-        let io = |source| FileError::Io { verb: "lock", path: lock_path.clone(), source };
-        let lock = File::create(&lock_path).map_err(io)?;
+        let path = self.path.with_file_name(name);
+        let io = |source| FileError::Io { verb: "lock", path: path.clone(), source };
+        let lock = File::create(&path).map_err(io)?;
         lock.lock().map_err(io)?;
-        let before = self.entries()?;
-        let mut entries = before.clone();
-        change(&mut entries)?;
-        if entries == before {
+        Ok(lock)
+    }
+
+    /// Writes lines behind the last whole one, and flushes. The caller holds the lock.
+    fn append(&self, entries: &[Entry]) -> Result<(), FileError> {
+        if entries.is_empty() {
             return Ok(());
         }
-        let book = BookBody { version: VERSION, channels: entries.iter().map(EntryBody::of).collect() };
-        let mut text = serde_json::to_vec_pretty(&book)
-            .map_err(|error| FileError::Content { path: self.path.clone(), reason: error.to_string() })?;
-        text.push(b'\n');
-        // The lock goes with the file that holds it.
-        Ok(file::replace(&self.path, &text)?)
+        if !self.path.exists() {
+            return file::replace(&self.path, &whole_file(entries));
+        }
+        let io = |source| FileError::Io { verb: "write", path: self.path.clone(), source };
+        let mut file = OpenOptions::new().read(true).write(true).open(&self.path).map_err(io)?;
+        let end = whole(&mut file).map_err(io)?;
+        let mut text = Vec::new();
+        for entry in entries {
+            push_line(&entry.write(), &mut text);
+        }
+        file.set_len(end).and_then(|()| file.seek(SeekFrom::Start(end))).map_err(io)?;
+        file.write_all(&text).and_then(|()| file.sync_data()).map_err(io)?;
+        let size_bytes = end.saturating_add(text.len() as u64);
+        if size_bytes <= SMALL_BYTES {
+            return Ok(());
+        }
+        let compact = whole_file(&self.entries()?);
+        if size_bytes <= OUTDATED_FACTOR.saturating_mul(compact.len() as u64) {
+            return Ok(());
+        }
+        file::replace(&self.path, &compact)
+    }
+
+    fn content(&self, reason: String) -> FileError {
+        FileError::Content { path: self.path.clone(), reason }
     }
 }
 
-#[derive(Serialize, Deserialize)]
+/// The file of these entries and no outdated ones.
+fn whole_file(entries: &[Entry]) -> Vec<u8> {
+    let mut text = format!("{{\"version\":{VERSION}}}\n").into_bytes();
+    for entry in entries {
+        push_line(&entry.write(), &mut text);
+    }
+    text
+}
+
+fn push_line(line: &[u8], text: &mut Vec<u8>) {
+    text.extend_from_slice(line);
+    text.push(b'\n');
+}
+
+/// Where the last whole line ends.
+fn whole(file: &mut File) -> std::io::Result<u64> {
+    let size_bytes = file.seek(SeekFrom::End(0))?;
+    // No line is longer than this, so an end is found unless there is none.
+    let mut tail = Vec::new();
+    let from = size_bytes.saturating_sub(LINE_BYTES_MAX);
+    file.seek(SeekFrom::Start(from))?;
+    file.take(LINE_BYTES_MAX).read_to_end(&mut tail)?;
+    Ok(tail.iter().rposition(|&byte| byte == b'\n').map_or(from, |at| from + at as u64 + 1))
+}
+
+/// The longest line, with room to spare.
+const LINE_BYTES_MAX: u64 = 4 << 10;
+
+/// The entries of a journal, each with the voucher over most.
+fn parse(bytes: &[u8]) -> Result<Vec<Entry>, String> {
+    let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+    let mut lines = bytes[..whole].split(|&byte| byte == b'\n').take_while(|line| !line.is_empty());
+    let head = lines.next().ok_or("it has no first line")?;
+    let Head { version } = serde_json::from_slice(head).map_err(|error| format!("line 1: {error}"))?;
+    if version != VERSION {
+        return Err(format!("it has the version {version}, expected {VERSION}"));
+    }
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut places = BTreeMap::new();
+    for (line, number) in lines.zip(2..) {
+        let entry = Entry::read(line).map_err(|error| format!("line {number}: {error}"))?;
+        let place = *places.entry((entry.domain, entry.terms)).or_insert(entries.len());
+        match entries.get_mut(place) {
+            Some(known) if known.voucher.is_none() || known.paid() < entry.paid() => {
+                known.voucher = entry.voucher.or(known.voucher);
+            }
+            Some(_) => {}
+            None => entries.push(entry),
+        }
+    }
+    Ok(entries)
+}
+
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct BookBody {
+struct Head {
     version: u16,
-    channels: Vec<EntryBody>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -269,7 +439,7 @@ mod tests {
     #[test]
     fn many_at_once_lose_nothing_of_each_other() {
         let folder = tempfile::tempdir().unwrap();
-        let book = ChannelBook::new(folder.path().join("channels.json"));
+        let book = ChannelBook::new(folder.path().join("channels.jsonl"));
         let domain = ChannelDomain { chain_id: 1, contract: Address::new([1; 20]) };
         let key = HostKey::from_bytes(&[0x11; 32]).unwrap();
         let (client, token) = (key.address(), Address::new([3; 20]));
@@ -296,6 +466,71 @@ mod tests {
         let mut names: Vec<_> =
             std::fs::read_dir(folder.path()).unwrap().map(|name| name.unwrap().file_name()).collect();
         names.sort();
-        assert_eq!(names, ["channels.json", "channels.json.lock"]);
+        assert_eq!(names, ["channels.jsonl", "channels.jsonl.lock"]);
+    }
+
+    #[test]
+    fn a_line_that_was_cut_counts_as_not_written_and_is_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("channels.jsonl");
+        let book = ChannelBook::new(path.clone());
+        let domain = ChannelDomain { chain_id: 1, contract: Address::new([1; 20]) };
+        let key = HostKey::from_bytes(&[0x11; 32]).unwrap();
+        let terms = ChannelTerms {
+            client: key.address(),
+            host: Address::new([2; 20]),
+            token: Address::new([3; 20]),
+            salt: Salt::new(0),
+        };
+        let pay = |amount| {
+            let (model, receipt) = (ModelRoot::new(Digest::ZERO), ReceiptId::new(Digest::ZERO));
+            let usage = Usage { prompt_tokens: 1, output_tokens: 2 };
+            let addition = Addition { amount: Amount::new(amount), usage, model, receipt };
+            book.sign_next(domain, terms, addition, &key).unwrap()
+        };
+        pay(10);
+        let before = std::fs::read(&path).unwrap();
+        pay(5);
+        let after = std::fs::read(&path).unwrap();
+        for cut in before.len()..after.len() {
+            std::fs::write(&path, &after[..cut]).unwrap();
+            assert_eq!(book.entries().unwrap()[0].paid(), Amount::new(10), "{cut}");
+            let next = pay(7);
+            assert_eq!(next.voucher.amount(), Amount::new(17));
+            assert_eq!(next.voucher.usage, Usage { prompt_tokens: 2, output_tokens: 4 });
+            assert_eq!(book.entries().unwrap()[0].voucher, Some(next), "{cut}");
+        }
+        std::fs::write(&path, [&before, b"{}\n".as_slice()].concat()).unwrap();
+        assert!(book.entries().unwrap_err().to_string().contains("line 3: missing field"));
+    }
+
+    #[test]
+    fn outdated_lines_go_when_they_are_most_of_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let book = ChannelBook::new(folder.path().join("channels.jsonl"));
+        let domain = ChannelDomain { chain_id: 1, contract: Address::new([1; 20]) };
+        let key = HostKey::from_bytes(&[0x11; 32]).unwrap();
+        let terms = |salt| ChannelTerms {
+            client: key.address(),
+            host: Address::new([2; 20]),
+            token: Address::new([3; 20]),
+            salt: Salt::new(salt),
+        };
+        let entry = |salt, amount| {
+            let (model, receipt) = (ModelRoot::new(Digest::ZERO), ReceiptId::new(Digest::ZERO));
+            let voucher =
+                Voucher::new(terms(salt).id(domain), Amount::new(amount), model, Usage::default(), receipt).unwrap();
+            Entry { domain, terms: terms(salt), voucher: Some(voucher.sign(domain, &key)) }
+        };
+        let newest = [entry(0, 9), entry(1, 8)];
+        let older: Vec<_> = (0..600).map(|amount| entry(0, amount % 9)).collect();
+        book.keep(&newest).unwrap();
+        let mut longest = 0;
+        for _ in 0..8 {
+            book.keep(&older).unwrap();
+            longest = std::fs::metadata(book.path()).unwrap().len().max(longest);
+            assert_eq!(book.entries().unwrap(), newest);
+        }
+        assert!(longest > SMALL_BYTES / 2 && longest <= SMALL_BYTES, "{longest}");
     }
 }

@@ -1,6 +1,7 @@
 //! Payment channels: what one is between, where it stands, and what moves its money.
 
 mod book;
+mod request;
 mod voucher;
 
 use alloy::primitives::{B256, U256, Uint, keccak256};
@@ -9,12 +10,14 @@ use claim::{Address, Amount, ChannelId, Digest, ModelRoot};
 
 use crate::abi::{self, Channels};
 use crate::client::{Account, Client, Sent};
+use crate::cursor::Change;
 use crate::deployment::Deployment;
 use crate::dollar::Payment;
 use crate::error::LedgerError;
 use crate::{dollar, permit};
 
-pub use book::{BookError, ChannelBook, Entry};
+pub use book::{Addition, BookError, ChannelBook, Entry, EntryError};
+pub use request::PaidRequest;
 pub use voucher::{SignedVoucher, Usage, Voucher, VoucherError};
 
 /// Vouchers that one transaction settles, at most: 1.2 million gas, a twenty-fifth of a block.
@@ -136,6 +139,11 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// The most that a voucher can be over and still be paid whole.
+    pub fn capacity(&self) -> Amount {
+        Amount::new(self.deposited.get().saturating_add(self.refuted.get()))
+    }
+
     /// What the host would get for a voucher over `amount`.
     pub fn due(&self, amount: Amount) -> Amount {
         if !matches!(self.stage, Stage::Open | Stage::Closing(_)) {
@@ -245,6 +253,13 @@ pub async fn request_close(
     let sent = account.send(word_address(domain.contract), &call).await?;
     let event = sent.event::<Channels::CloseRequested>().ok_or_else(no_event)?;
     Ok((sent, event.closableAt.saturating_to()))
+}
+
+/// The channels that somebody asked to close in a block.
+pub fn close_requests(change: &Change) -> Vec<ChannelId> {
+    let Change::Added { logs, .. } = change else { return Vec::new() };
+    let requests = logs.iter().filter_map(|log| log.log_decode::<Channels::CloseRequested>().ok());
+    requests.map(|log| ChannelId::new(Digest::new(log.inner.data.id.0))).collect()
 }
 
 /// Closes a channel. Returns what the client got back.

@@ -11,6 +11,7 @@ use claim::{Address, ChoiceIndex, Endpoint, Finish, Nonce, Price, TokenCount, To
 use court::{Case, Extent, Judgement, Kind, Obstacle, Refutation, Verdict};
 use gateway::Serve;
 use host::event::{Alternative, Answer, Done, HostEvent, Progress, ServedModel, TokenLogprob};
+use host::till::Tab;
 use host::{Host, HostConfig};
 use model::Model;
 use specimen::Specimen;
@@ -99,6 +100,7 @@ impl Serve for Parrot {
         body: Bytes,
         nonce: Nonce,
         client: Option<Address>,
+        _: Option<&Tab>,
     ) -> Result<Answer, ApiError> {
         let request = api::parse(endpoint, &body)?;
         let asked = Asked { endpoint, request: &body, nonce, client };
@@ -155,7 +157,7 @@ impl Serve for Refuser {
         Vec::new()
     }
 
-    fn submit(&self, _: Endpoint, _: Bytes, _: Nonce, _: Option<Address>) -> Result<Answer, ApiError> {
+    fn submit(&self, _: Endpoint, _: Bytes, _: Nonce, _: Option<Address>, _: Option<&Tab>) -> Result<Answer, ApiError> {
         Err(self.0.clone())
     }
 
@@ -173,7 +175,7 @@ impl Serve for Panicker {
         unreachable!("models")
     }
 
-    fn submit(&self, _: Endpoint, _: Bytes, _: Nonce, _: Option<Address>) -> Result<Answer, ApiError> {
+    fn submit(&self, _: Endpoint, _: Bytes, _: Nonce, _: Option<Address>, _: Option<&Tab>) -> Result<Answer, ApiError> {
         unreachable!("submit")
     }
 
@@ -193,7 +195,14 @@ impl Serve for Deserter {
         vec![served("parrot")]
     }
 
-    fn submit(&self, endpoint: Endpoint, body: Bytes, _: Nonce, _: Option<Address>) -> Result<Answer, ApiError> {
+    fn submit(
+        &self,
+        endpoint: Endpoint,
+        body: Bytes,
+        _: Nonce,
+        _: Option<Address>,
+        _: Option<&Tab>,
+    ) -> Result<Answer, ApiError> {
         let request = api::parse(endpoint, &body)?;
         let (sender, events) = mpsc::channel(2);
         let (choice, token) = (ChoiceIndex::new(0), TokenId::new(0));
@@ -223,7 +232,14 @@ impl Serve for Babbler {
         vec![served("parrot")]
     }
 
-    fn submit(&self, endpoint: Endpoint, body: Bytes, _: Nonce, _: Option<Address>) -> Result<Answer, ApiError> {
+    fn submit(
+        &self,
+        endpoint: Endpoint,
+        body: Bytes,
+        _: Nonce,
+        _: Option<Address>,
+        _: Option<&Tab>,
+    ) -> Result<Answer, ApiError> {
         let request = api::parse(endpoint, &body)?;
         let (sender, events) = mpsc::channel(4);
         let (hung_up, gone) = (Arc::clone(&self.hung_up), Arc::clone(&self.gone));
@@ -265,9 +281,10 @@ impl Serve for Spoiler {
         body: Bytes,
         nonce: Nonce,
         client: Option<Address>,
+        tab: Option<&Tab>,
     ) -> Result<Answer, ApiError> {
         let Answer { request, model_root, choices, events: mut sound } =
-            self.parrot.submit(endpoint, body, nonce, client)?;
+            self.parrot.submit(endpoint, body, nonce, client, tab)?;
         let (sender, events) = mpsc::channel(sound.len());
         while let Ok(mut event) = sound.try_recv() {
             if let HostEvent::Done(done) = &mut event {
@@ -314,8 +331,9 @@ impl Serve for Mislabeller {
         body: Bytes,
         nonce: Nonce,
         client: Option<Address>,
+        tab: Option<&Tab>,
     ) -> Result<Answer, ApiError> {
-        self.host.submit(endpoint, &body, nonce, client)
+        self.host.submit(endpoint, &body, nonce, client, tab)
     }
 
     fn verify(&self, case: &Case<'_>) -> Judgement {
