@@ -7,6 +7,7 @@ use alloy_eips::eip1559::BaseFeeParams;
 use alloy_eips::eip2935::HISTORY_STORAGE_ADDRESS;
 use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
 use alloy_primitives::{Address, B256, Bloom, Bytes, Log, U256, keccak256};
+use revm::Inspector;
 use revm::context::result::{ExecutionResult, HaltReason, Output};
 use revm::context::{BlockEnv, CfgEnv};
 use revm::context_interface::block::BlobExcessGasAndPrice;
@@ -14,9 +15,8 @@ use revm::primitives::hardfork::SpecId;
 
 use crate::config::{Config, Hardfork};
 use crate::error::Refusal;
-use crate::evm::{Hashes, Machine, configuration};
+use crate::evm::{Hashes, Machine, MachineContext, configuration};
 use crate::state::State;
-use crate::trace::{Call, Tracer};
 use crate::transaction::Transaction;
 
 /// A block that nothing can be added to.
@@ -319,15 +319,19 @@ pub(crate) fn gas_price(transaction: &Transaction, base_fee: u64) -> u128 {
     transaction.envelope().effective_gas_price(Some(base_fee))
 }
 
-/// Executes a block again up to one of its transactions, on the state before it, and tells which calls that one makes.
-pub(crate) fn trace(
+/// Executes a block again up to one of its transactions, on the state before it, and lets somebody watch that one, who is told
+/// how much gas it may use.
+pub(crate) fn watch<I>(
     config: &Config,
     hashes: Hashes<'_>,
     state: State,
     block: &Block,
     index: usize,
-    tracer: impl FnOnce(u64) -> Tracer,
-) -> Result<Call, Refusal> {
+    inspector: impl FnOnce(u64) -> I,
+) -> Result<(ExecutionResult, I), Refusal>
+where
+    I: for<'b> Inspector<MachineContext<'b>>,
+{
     let configuration = configuration(config.chain_id, config.hardfork);
     let frame = Frame::of(block.header());
     let mut builder = Builder::new(frame, config.hardfork, &configuration, hashes, state)?;
@@ -335,7 +339,7 @@ pub(crate) fn trace(
         builder.add(sent)?;
     }
     let environment = block.transactions()[index].environment();
-    let tracer = tracer(environment.gas_limit);
-    let (result, _, tracer) = builder.machine().inspect(environment, tracer)?;
-    tracer.finish(result.tx_gas_used())
+    let inspector = inspector(environment.gas_limit);
+    let (result, _, inspector) = builder.machine().inspect(environment, inspector)?;
+    Ok((result, inspector))
 }

@@ -1,16 +1,20 @@
 //! Executions that change nothing: calls, estimates of gas, traces.
 
+use alloy_eips::eip2930::AccessList;
 use alloy_primitives::{Address, Bytes, U256};
+use revm::Inspector;
+use revm::context::result::ExecutionResult;
 use revm::context::{BlockEnv, CfgEnv, TxEnv};
+use revm::handler::EthPrecompiles;
 use revm::handler::validation::validate_initial_tx_gas;
 
+use crate::access::Accesses;
 use crate::block::{End, Executed, Frame, OUT_OF_GAS};
 use crate::config::Hardfork;
 use crate::error::{CallError, Refusal};
-use crate::evm::{Hashes, Machine, configuration};
+use crate::evm::{Hashes, Machine, MachineContext, configuration};
 use crate::message::{Message, Price};
 use crate::state::State;
-use crate::trace::{Call, Keep, Tracer};
 
 /// Gas of the cheapest transaction, a payment to an account without code.
 const PAYMENT_GAS: u64 = 21_000;
@@ -70,13 +74,37 @@ impl<'a> Moment<'a> {
         returned(self.run(message)?)
     }
 
-    /// Executes a message and tells which calls it made.
-    pub(crate) fn trace(&self, message: &Message, keep: Keep, frames_max: usize) -> Result<Call, Refusal> {
+    /// Executes a message that somebody watches, who is told how much gas it may use.
+    pub(crate) fn watch<I>(
+        &self,
+        message: &Message,
+        inspector: impl FnOnce(u64) -> I,
+    ) -> Result<(ExecutionResult, I), Refusal>
+    where
+        I: for<'b> Inspector<MachineContext<'b>>,
+    {
         let machine = Machine::new(&self.state, self.hashes, &self.block, &self.configuration);
         let transaction = self.environment(message, self.gas_limit(message));
-        let tracer = Tracer::new(keep, transaction.gas_limit, frames_max);
-        let (result, _, tracer) = machine.inspect(transaction, tracer)?;
-        tracer.finish(result.tx_gas_used())
+        let inspector = inspector(transaction.gas_limit);
+        let (result, _, inspector) = machine.inspect(transaction, inspector)?;
+        Ok((result, inspector))
+    }
+
+    /// Which accounts and slots a message touches that not every transaction has at hand, and the gas that it uses when it
+    /// says so beforehand.
+    pub(crate) fn accesses(&self, mut message: Message) -> Result<(AccessList, u64), CallError> {
+        let created = message.from.create(message.nonce.unwrap_or_else(|| self.state.nonce(message.from)));
+        let precompiles = EthPrecompiles::new(self.configuration.spec);
+        let at_hand = precompiles.warm_addresses().iter().copied();
+        let at_hand = at_hand.chain([message.from, message.to.unwrap_or(created)]).collect();
+        let listed = message.access_list.take().unwrap_or_default();
+        let (result, accesses) = self.watch(&message, |_| Accesses::new(at_hand, listed))?;
+        returned(Executed::new(result).0)?;
+        let list = accesses.finish();
+        message.access_list = Some(list.clone());
+        let again = self.run(&message)?;
+        let gas_used = again.gas_used;
+        returned(again).map(|_| (list, gas_used))
     }
 
     /// The least gas with which a message does what it does with all that it may use.

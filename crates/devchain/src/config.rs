@@ -62,6 +62,8 @@ pub struct Limits {
     pub states: usize,
     /// Snapshots that can be gone back to; the oldest is given up for a new one.
     pub snapshots: usize,
+    /// Most gas that anybody may give the blocks to come: what bounds how long one of them, or a call, can run.
+    pub block_gas: u64,
     /// Blocks that one request may make.
     pub mined_at_once: u64,
     /// Bytes of a request.
@@ -94,6 +96,7 @@ impl Limits {
             blocks: 1_024,
             states: 1_024,
             snapshots: 1_024,
+            block_gas: 1_000_000_000,
             mined_at_once: 10_000,
             request_bytes: 2 << 20,
             response_bytes: 32 << 20,

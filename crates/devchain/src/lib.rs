@@ -11,8 +11,7 @@
 //!   ([`Devchain::serve`]). Nothing is shown to anyone before it is stored, so that no answer can be lost by a crash.
 //!
 //! What clients see is what `anvil` shows them, with the differences that `tests/devchain/anvil.rs` lists. Not offered:
-//! forks of other chains, transactions with blobs, traces of single steps, signatures of typed data, and the hardforks
-//! before Cancun. States are kept for the newest blocks only ([`Limits::states`]); calls on older ones are refused.
+//! forks of other chains, transactions with blobs, and the hardforks before Cancun. States are kept for the newest blocks only ([`Limits::states`]); calls on older ones are refused.
 //! Snapshots, impersonation and what else tests set up end with the process; blocks, accounts, waiting transactions and the
 //! chain's clock do not.
 //!
@@ -29,6 +28,7 @@
 //! # Ok::<_, devchain::ChainError>(())
 //! ```
 
+mod access;
 mod block;
 mod call;
 mod chain;
@@ -43,6 +43,7 @@ mod message;
 mod pool;
 mod rpc;
 mod state;
+mod steps;
 mod store;
 mod trace;
 mod transaction;
@@ -58,7 +59,7 @@ pub use history::{History, Place};
 pub use key::Key;
 pub use message::{Message, Price};
 pub use pool::Pool;
-pub use rpc::{ServeError, Serving};
+pub use rpc::{Answer, Answering, ServeError, Serving};
 pub use state::State;
 pub use trace::{Call, Entry};
 pub use transaction::{TRANSACTION_BYTES_MAX, Transaction};

@@ -2,6 +2,7 @@
 
 use alloy_primitives::{Address, Bytes, Log, U256};
 use revm::Inspector;
+use revm::context::result::ExecutionResult;
 use revm::context_interface::{ContextTr, JournalTr as _};
 use revm::interpreter::{
     CallInputs, CallOutcome, CallScheme, CreateInputs, CreateOutcome, InstructionResult, InterpreterResult,
@@ -102,7 +103,7 @@ impl Tracer {
     }
 
     /// The outermost call, with the gas of the whole transaction.
-    pub(crate) fn finish(self, gas_used: u64) -> Result<Call, Refusal> {
+    pub(crate) fn finish(self, result: &ExecutionResult) -> Result<Call, Refusal> {
         if self.frames > self.frames_max {
             return Err(Refusal::Invalid(format!(
                 "more than {} calls, which is the limit of a trace",
@@ -111,7 +112,7 @@ impl Tracer {
         }
         let mut root = self.root.ok_or_else(|| Refusal::Invalid("the transaction calls nothing".to_owned()))?;
         root.gas = self.gas_limit;
-        root.gas_used = gas_used;
+        root.gas_used = result.tx_gas_used();
         if root.error.is_some() {
             // What is taken back has not been logged.
             root.forget_logs();
@@ -162,7 +163,8 @@ impl Call {
     }
 }
 
-fn reason(result: InstructionResult) -> &'static str {
+/// Why an execution failed, in geth's words.
+pub(crate) fn reason(result: InstructionResult) -> &'static str {
     match result {
         InstructionResult::Revert => "execution reverted",
         InstructionResult::OutOfGas

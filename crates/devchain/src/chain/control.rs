@@ -226,7 +226,16 @@ impl Chain {
     }
 
     /// Sets the gas of the blocks to come.
-    pub fn set_gas_limit(&mut self, gas_limit: u64) {
+    ///
+    /// # Errors
+    ///
+    /// When it is more than anybody may give them.
+    pub fn set_gas_limit(&mut self, gas_limit: u64) -> Result<(), ChainError> {
+        let max = self.config.limits.block_gas.max(self.config.gas_limit);
+        if gas_limit > max {
+            return Err(ChainError::Limit { what: "gas of a block", found: gas_limit, max });
+        }
         self.config.gas_limit = gas_limit;
+        Ok(())
     }
 }

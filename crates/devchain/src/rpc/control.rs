@@ -249,7 +249,7 @@ fn set_next_base_fee(arguments: &mut Arguments<'_>) -> Result<Act, Fault> {
 fn set_gas_limit(arguments: &mut Arguments<'_>) -> Result<Act, Fault> {
     let gas_limit = arguments.number()?;
     Ok(act(move |chain, _| {
-        chain.set_gas_limit(gas_limit);
+        chain.set_gas_limit(gas_limit)?;
         Ok(json!(true))
     }))
 }

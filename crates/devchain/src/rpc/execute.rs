@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, B256, U64, U256};
 use alloy_rpc_types_eth::state::{AccountOverride, StateOverride};
-use alloy_rpc_types_eth::{BlockOverrides, TransactionRequest};
+use alloy_rpc_types_eth::{AccessListResult, BlockOverrides, TransactionRequest};
 use jsonrpsee::RpcModule;
 use jsonrpsee::core::RegisterMethodError;
 use revm::context::BlockEnv;
@@ -38,6 +38,20 @@ pub(super) fn register(module: &mut RpcModule<Reader>) -> Result<(), RegisterMet
             .work(move |reader| {
                 run(reader, seen, overrides, |moment| {
                     moment.estimate(&message).map(U64::from).map_err(IntoFault::into_fault)
+                })
+            })
+            .await
+    })?;
+    module.register_async_method("eth_createAccessList", |params, reader, _| async move {
+        let mut arguments = Arguments::of(&params);
+        let (message, id) = (message(arguments.next::<TransactionRequest>()?)?, arguments.block()?);
+        let overrides = Overrides { state: arguments.optional()?, block: None };
+        let seen = reader.seen_or_pending(id).await?;
+        reader
+            .work(move |reader| {
+                run(reader, seen, overrides, |moment| {
+                    let (access_list, gas_used) = moment.accesses(message).map_err(IntoFault::into_fault)?;
+                    Ok(AccessListResult { access_list, gas_used: U256::from(gas_used), error: None })
                 })
             })
             .await

@@ -163,6 +163,8 @@ async function contract() {
   await logs(address)
   await past(address)
   await traces(hash, failed)
+  await steps(address, hash, failed)
+  await accessLists(address)
   await overrides(address)
   return address
 }
@@ -219,6 +221,45 @@ async function traces(deployment, failed) {
   const data = `0x62${inner}5f526003601d5ff050` + '5f5f5f5f5f73' + viem.pad('0x4', { size: 20 }).slice(2) + '5af15000'
   await ask('debug_traceCall', { from: alice.address, data }, 'latest', { tracer: 'callTracer' })
   await ask('debug_traceCall', { from: alice.address, data }, 'latest', { tracer: 'callTracer', tracerConfig: { onlyTopCall: true } })
+}
+
+async function steps(address, deployment, failed) {
+  await step('steps of a deployment', () => rpc('debug_traceTransaction', deployment))
+  await step('steps of a failure', () => rpc('debug_traceTransaction', failed, {}))
+  const transfer = viem.encodeFunctionData({ abi, functionName: 'transfer', args: [carol.address, 3n] })
+  await step('steps of a transfer', () => rpc('debug_traceCall', { from: alice.address, to: address, data: transfer }, 'latest', {}))
+  for (const options of [{ disableStack: true }, { disableStorage: true }, { enableMemory: true }, { enableReturnData: true }]) {
+    await step(`steps with ${JSON.stringify(options)}`, () => rpc('debug_traceCall', { from: alice.address, to: address, data: transfer }, 'latest', options))
+  }
+  // Writes and fails; takes too much from the stack; jumps nowhere; runs out of gas; is no instruction.
+  for (const data of ['0x60015f5560206000fd', '0x60015f5501', '0x600356', '0x5b5f56', '0x0c']) {
+    await step(`steps of ${data}`, () => rpc('debug_traceCall', { from: alice.address, data, gas: '0xd000' }, 'latest', {}))
+  }
+  await step('steps of a payment', () => rpc('debug_traceCall', { from: alice.address, to: bob.address, value: '0x1' }, 'latest', {}))
+}
+
+// Sorted, because the order of a list means nothing.
+async function accessLists(address) {
+  const list = (name, request) => step(`access list of ${name}`, async () => {
+    const { accessList, gasUsed, error } = await rpc('eth_createAccessList', request, 'latest')
+    const sorted = accessList.map(({ address, storageKeys }) => ({ address, storageKeys: [...storageKeys].sort() }))
+    return { gasUsed, error, accessList: sorted.sort((one, other) => one.address < other.address ? -1 : 1) }
+  })
+  const call = (functionName, args) => viem.encodeFunctionData({ abi, functionName, args })
+  await list('a payment', { from: alice.address, to: bob.address, value: '0x1' })
+  await list('a transfer', { from: alice.address, to: address, data: call('transfer', [carol.address, 3n]) })
+  await list('a transfer with a list', {
+    from: alice.address, to: address, data: call('transfer', [carol.address, 3n]),
+    accessList: [{ address: nobody, storageKeys: [viem.pad('0x5')] }],
+  })
+  await list('a transfer of too much', { from: dave.address, to: address, data: call('transfer', [carol.address, 10n ** 9n]) })
+  await list('a deployment', { from: alice.address, data: bytecode })
+  // Looks at a balance, at two accounts' code, at a slot, and calls a contract, a precompile and itself.
+  const look = (code, account) => `73${account.slice(2)}${code}50`
+  const calls = ['5f5f5f5f5f', address, '5af150', '5f5f5f5f', viem.pad('0x2', { size: 20 }), '5afa50']
+  const data = `0x${look('31', nobody)}${look('3b', carol.address)}${look('3f', address)}60075450` +
+    `${calls[0]}73${calls[1].slice(2)}${calls[2]}${calls[3]}73${calls[4].slice(2)}${calls[5]}${look('31', alice.address)}`
+  await list('a look around', { from: alice.address, data })
 }
 
 // Code that returns what a contract sees of its block and transaction.

@@ -75,6 +75,9 @@ fn bytes_that_are_no_request() {
         let code = fault["error"]["code"].as_i64();
         assert!([Some(-32_700), Some(-32_600), Some(-32_601)].contains(&code), "{body}: {answer}");
     }
+    // Who gives no id wants no answer.
+    let (status, answer) = desk.client.post(br#"{"jsonrpc":"2.0","method":"eth_chainId"}"#).unwrap();
+    assert_eq!((status.as_str(), answer), ("HTTP/1.1 200 OK", Vec::new()));
     assert_eq!(desk.call("eth_chainId", &json!([])), "0x7a69");
     // Deep brackets must not be followed to the bottom of the stack.
     let deep = [vec![b'['; 100_000], vec![b']'; 100_000]].concat();
@@ -121,7 +124,8 @@ fn arguments_that_make_no_sense() {
         ("eth_newFilter", json!(["all"])),
         ("eth_getFilterChanges", json!([])),
         ("debug_traceCall", json!([{}, "latest", { "tracer": "prestateTracer" }])),
-        ("debug_traceCall", json!([{}, "latest"])),
+        ("debug_traceCall", json!([{}, "latest", { "limit": -1 }])),
+        ("eth_createAccessList", json!([])),
         ("evm_revert", json!(["0x10000000000000000"])),
         ("evm_setNextBlockTimestamp", json!([1])),
         ("evm_setAutomine", json!(["on"])),
@@ -157,6 +161,7 @@ fn more_than_one_request_may_ask_for() {
     let words = |count: u64| (0..count).map(|slot| (format!("{slot:#066x}"), json!(word(1)))).collect();
     let overrides = json!({ (alice().to_string()): { "stateDiff": Value::Object(words(1_024)) } });
     assert_eq!(desk.fault("eth_call", &json!([{ "to": alice() }, "latest", overrides])), -32_005);
+    assert_eq!(desk.fault("evm_setBlockGasLimit", &json!(["0xffffffffffffffff"])), -32_005);
     let long = Bytes::from(vec![2; devchain::TRANSACTION_BYTES_MAX + 1]);
     assert_eq!(desk.fault("eth_sendRawTransaction", &json!([long])), -32_005);
     assert_eq!(desk.fault("eth_feeHistory", &json!([1, "latest", vec![50; 101]])), -32_005);
@@ -209,6 +214,12 @@ fn a_trace_is_bounded() {
     desk.call("anvil_setCode", &json!([account, "0x5b5f5f5f5f5f60995af1505f56"]));
     let request = json!([{ "to": account, "gas": "0x100000" }, "latest", { "tracer": "callTracer" }]);
     assert_eq!(desk.fault("debug_traceCall", &request), -32_003);
+    // Steps with a memory that grows until an answer cannot hold them.
+    desk.call("anvil_setCode", &json!([account, "0x5b5959525f56"]));
+    let all = json!([{ "to": account }, "latest", { "enableMemory": true }]);
+    assert_eq!(desk.fault("debug_traceCall", &all), -32_003);
+    let few = json!([{ "to": account }, "latest", { "enableMemory": true, "limit": 10 }]);
+    assert_eq!(desk.call("debug_traceCall", &few)["structLogs"].as_array().unwrap().len(), 10);
 }
 
 #[test]

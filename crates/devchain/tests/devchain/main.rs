@@ -10,4 +10,5 @@ mod http;
 mod kill;
 mod live;
 mod process;
+mod raw;
 mod store;
