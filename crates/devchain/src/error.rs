@@ -2,6 +2,8 @@
 
 use alloy_primitives::{Address, Bytes, U256};
 
+use crate::dump::DumpError;
+
 /// Why a transaction is not taken. Nothing has happened then.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -159,6 +161,9 @@ pub enum ChainError {
         /// How much may be.
         max: u64,
     },
+    /// Bytes that were to be a dump of accounts are none.
+    #[error(transparent)]
+    Dump(#[from] DumpError),
     /// The disk or the database failed. The chain takes nothing more until it is opened again: what it would say could be
     /// lost.
     #[error("the store failed, open the chain again: {0}")]

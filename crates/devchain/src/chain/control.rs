@@ -5,6 +5,7 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 
 use super::{Chain, Event, Snapshot};
 use crate::config::Mining;
+use crate::dump;
 use crate::error::ChainError;
 use crate::state::Account;
 use crate::transaction::Transaction;
@@ -147,6 +148,32 @@ impl Chain {
     /// Sets a storage slot.
     pub fn set_storage(&mut self, address: Address, index: U256, value: U256) {
         self.change(address, |account| account.set_storage(index, value));
+    }
+
+    /// All accounts, as bytes that another chain can take over.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be packed.
+    pub fn dump(&self) -> Result<Bytes, ChainError> {
+        dump::write(self.history.state())
+    }
+
+    /// Takes over the accounts of a dump. Those that it does not name stay as they are, as do slots that it does not name.
+    ///
+    /// # Errors
+    ///
+    /// When it is no dump, or too long.
+    pub fn load(&mut self, bytes: &[u8]) -> Result<(), ChainError> {
+        let accounts = dump::read(bytes, u64::from(self.config.limits.response_bytes))?;
+        let mut state = self.history.state().clone();
+        for (address, record) in accounts {
+            state.change(address, |account| record.restore(account));
+        }
+        self.history.set_state(state.clone());
+        self.emit(Event::Changed(state));
+        self.drop_invalid();
+        Ok(())
     }
 
     /// Whether transactions of an account are taken without its key.

@@ -88,6 +88,8 @@ const METHODS: &[(&[&str], Method)] = &[
     (&["anvil_autoImpersonateAccount", "hardhat_autoImpersonateAccount"], impersonate_all),
     (&["anvil_dropTransaction", "hardhat_dropTransaction"], drop_transaction),
     (&["anvil_dropAllTransactions", "hardhat_dropAllTransactions"], |_| Ok(set(Chain::drop_all))),
+    (&["anvil_dumpState", "hardhat_dumpState"], |_| Ok(act(|chain, _| Ok(json!(chain.dump()?))))),
+    (&["anvil_loadState", "hardhat_loadState"], load),
     (&["anvil_setLoggingEnabled", "hardhat_setLoggingEnabled"], |_| Ok(set(|_| ()))),
 ];
 
@@ -234,6 +236,11 @@ fn set_storage(arguments: &mut Arguments<'_>) -> Result<Act, Fault> {
         chain.set_storage(address, index, U256::from_be_bytes(value.0));
         Ok(json!(true))
     }))
+}
+
+fn load(arguments: &mut Arguments<'_>) -> Result<Act, Fault> {
+    let dump: Bytes = arguments.next()?;
+    Ok(act(move |chain, _| chain.load(&dump).map(|()| json!(true))))
 }
 
 fn set_coinbase(arguments: &mut Arguments<'_>) -> Result<Act, Fault> {

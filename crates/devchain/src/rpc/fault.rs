@@ -96,7 +96,7 @@ impl IntoFault for ChainError {
         match self {
             Self::Refused(refusal) => refusal.into_fault(),
             Self::Call(error) => error.into_fault(),
-            Self::Timestamp { .. } | Self::Depth { .. } => arguments(self.to_string()),
+            Self::Timestamp { .. } | Self::Depth { .. } | Self::Dump(_) => arguments(self.to_string()),
             Self::Limit { .. } => limit(self.to_string()),
             Self::Store(_) | Self::Panicked | Self::Closed => internal(self.to_string()),
         }

@@ -5,6 +5,7 @@
 // chains that agree print the same.
 import { createRequire } from 'node:module'
 import { readFileSync } from 'node:fs'
+import { gunzipSync, gzipSync } from 'node:zlib'
 
 const [packages, url, artefactPath, hardfork] = process.argv.slice(2)
 const require = createRequire(`${packages}/package.json`)
@@ -434,6 +435,37 @@ async function withEthers() {
   provider.destroy()
 }
 
+async function dumps(address) {
+  let dump
+  await step('dump', async () => {
+    dump = await rpc('anvil_dumpState')
+    const { accounts } = JSON.parse(gunzipSync(Buffer.from(dump.slice(2), 'hex')))
+    // Who has nothing is in no state; anvil keeps some all the same.
+    const isThere = ([, { nonce, balance, code }]) => nonce || balance !== '0x0' || code !== '0x'
+    return Object.fromEntries(Object.entries(accounts).filter(isThere))
+  })
+  const look = async (account) => {
+    for (const method of ['eth_getBalance', 'eth_getTransactionCount', 'eth_getCode']) await ask(method, account, 'latest')
+    for (const slot of ['0x2', '0x77']) await ask('eth_getStorageAt', account, slot, 'latest')
+  }
+  for (const account of [bob.address, address]) {
+    await ask('anvil_setBalance', account, '0x5')
+    await ask('anvil_setNonce', account, '0x99')
+    await ask('anvil_setCode', account, '0x6001')
+    await ask('anvil_setStorageAt', account, '0x2', viem.pad('0x5'))
+    await ask('anvil_setStorageAt', account, '0x77', viem.pad('0x7'))
+    await step('load', () => rpc('anvil_loadState', dump))
+    await look(account)
+  }
+  const few = { [nobody]: { nonce: 3, balance: '0x1234', code: '0x6002', storage: { [viem.pad('0x2')]: viem.pad('0x9') } } }
+  const text = JSON.stringify({ block: null, accounts: few, best_block_number: null, blocks: [], transactions: [] })
+  await ask('anvil_loadState', viem.bytesToHex(gzipSync(text)))
+  await look(nobody)
+  for (const bytes of ['0x', '0x1234', '0x1f8b', viem.toHex('{}')]) await ask('anvil_loadState', bytes)
+  await look(nobody)
+  await sent('payment after all', () => rpc('eth_sendTransaction', { from: alice.address, to: carol.address, value: '0x1' }))
+}
+
 await rpc('anvil_setBlockTimestampInterval', 1)
 await constants()
 await payments()
@@ -443,4 +475,5 @@ await subscriptions(address)
 await withEthers()
 await waiting()
 await control(address)
+await dumps(address)
 console.log(JSON.stringify(transcript))

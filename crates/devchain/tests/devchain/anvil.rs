@@ -4,8 +4,11 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use serde_json::Value;
+use devchain::Key;
+use serde_json::{Value, json};
 
+use crate::contract::{COUNTER, creation, word};
+use crate::http::Client;
 use crate::process::{Packages, Process, foundry_package};
 
 /// Where the chains are known to differ: the step's beginning, the end of the path in its answer, and why that is right.
@@ -24,6 +27,7 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
     ("debug_traceCall", ".gas", "the same"),
     ("steps of 0x", ".error", "geth's words; anvil names a variant of its source"),
     ("steps of 0x", ".op", "the same"),
+    ("dump", "2935.nonce", "a contract has a nonce, this one of the protocol too (EIP-2935); on anvil it has none"),
     ("eth_getBalance []", ".error.data", "what is wrong with the arguments"),
     ("heads", ".transactions", "a header has no transactions; anvil sends whole blocks"),
     ("heads", ".uncles", "the same"),
@@ -127,6 +131,31 @@ fn viem_and_ethers_get_anvils_answers_under_cancun() {
 fn viem_and_ethers_get_anvils_answers_under_prague() {
     // The state holds the hashes of blocks, which hold random numbers.
     check_transcripts("prague", |difference| difference.contains(".stateRoot: "));
+}
+
+#[test]
+fn dumps_go_from_one_chain_to_the_other() {
+    let Some(packages) = Packages::with(&[&foundry_package("anvil")]) else { return };
+    let start = || [Process::ours(&[]), packages.anvil(&[])].map(|chain| (Client::connect(&chain.url).unwrap(), chain));
+    let (of, to) = (start(), start().into_iter().rev());
+    let alice = Key::development()[0].address();
+    for ((mut old, _chain), (mut new, _other)) in of.into_iter().zip(to) {
+        let deployment = json!([{ "from": alice, "data": creation(COUNTER) }]);
+        let contract = alice.create(0);
+        old.call("eth_sendTransaction", &deployment);
+        old.call("evm_mine", &json!([]));
+        old.call("eth_sendTransaction", &json!([{ "from": alice, "to": contract, "data": word(40) }]));
+        old.call("evm_mine", &json!([]));
+        let dump = old.call("anvil_dumpState", &json!([]));
+        assert_eq!(new.call("anvil_loadState", &json!([dump])), true);
+        let call = json!([{ "to": contract, "data": word(2) }, "latest"]);
+        assert_eq!(new.call("eth_call", &call), json!(word(42)));
+        assert_eq!(new.call("eth_getTransactionCount", &json!([alice, "latest"])), "0x2");
+        assert_eq!(
+            new.call("eth_getBalance", &json!([alice, "latest"])),
+            old.call("eth_getBalance", &json!([alice, "latest"]))
+        );
+    }
 }
 
 /// The key of the first account.

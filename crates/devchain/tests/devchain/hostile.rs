@@ -1,7 +1,11 @@
 //! What clients should not send.
 
+use std::io::Write as _;
+
 use alloy_primitives::{Address, Bytes, U256};
 use devchain::{Config, Devchain, Key, Serving};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -131,6 +135,9 @@ fn arguments_that_make_no_sense() {
         ("evm_setAutomine", json!(["on"])),
         ("anvil_rollback", json!([1])),
         ("anvil_setStorageAt", json!([alice(), "0x0", "0x1"])),
+        ("anvil_loadState", json!([])),
+        ("anvil_loadState", json!(["0x1f8b"])),
+        ("anvil_loadState", json!([Bytes::from_static(b"{\"accounts\":{\"0x1\":{}}}")])),
         ("anvil_setBalance", json!([alice(), format!("0x1{}", "0".repeat(64))])),
     ] {
         assert_eq!(desk.fault(method, &params), -32_602, "{method} {params}");
@@ -188,6 +195,20 @@ fn requests_and_answers_that_are_too_long() {
     desk.call("anvil_setCode", &json!([stranger(5), "0x6180005ff3"]));
     let answer = desk.client.try_call("eth_call", &json!([{ "to": stranger(5) }])).unwrap();
     assert_eq!(answer["error"]["code"], -32_008, "{answer}");
+}
+
+#[test]
+fn a_dump_that_is_small_and_unpacks_to_much() {
+    let mut desk = Desk::new(|config| config.limits.response_bytes = 1 << 16);
+    let pack = |length: usize| {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+        packed.write_all(&vec![b' '; length]).unwrap();
+        packed.write_all(br#"{"accounts":{}}"#).unwrap();
+        Bytes::from(packed.finish().unwrap())
+    };
+    assert_eq!(desk.call("anvil_loadState", &json!([pack(1_000)])), true);
+    let (code, message) = desk.client.fault("anvil_loadState", &json!([pack(64 << 20)]));
+    assert_eq!((code, message.contains("longer than 65536 bytes")), (-32_602, true), "{message}");
 }
 
 #[test]
