@@ -12,6 +12,7 @@ mod notifications;
 mod reader;
 mod send;
 mod subscribe;
+mod typed;
 mod visitors;
 mod wire;
 
@@ -186,6 +187,7 @@ fn methods(devchain: Devchain) -> Result<RpcModule<Reader>, RegisterMethodError>
     logs::register(&mut module)?;
     execute::register(&mut module)?;
     send::register(&mut module)?;
+    typed::register(&mut module)?;
     filters::register(&mut module)?;
     subscribe::register(&mut module)?;
     debug::register(&mut module)?;

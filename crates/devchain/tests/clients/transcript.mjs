@@ -88,6 +88,34 @@ async function constants() {
   await step('signMessage', () => client.signMessage({ account: alice.address, message: 'hello' }))
 }
 
+async function typed() {
+  const domain = { name: 'Transcript', version: '1', chainId: 31337, verifyingContract: nobody, salt: viem.pad('0x1') }
+  const types = {
+    EIP712Domain: [
+      { name: 'name', type: 'string' }, { name: 'version', type: 'string' }, { name: 'chainId', type: 'uint256' },
+      { name: 'verifyingContract', type: 'address' }, { name: 'salt', type: 'bytes32' },
+    ],
+    Person: [{ name: 'name', type: 'string' }, { name: 'wallets', type: 'address[2]' }],
+    Letter: [
+      { name: 'from', type: 'Person' }, { name: 'to', type: 'Person[]' }, { name: 'parts', type: 'bytes' },
+      { name: 'grid', type: 'uint8[2][]' }, { name: 'balance', type: 'int128' }, { name: 'sealed', type: 'bool' },
+    ],
+  }
+  const person = (name) => ({ name, wallets: [alice.address, nobody] })
+  const message = {
+    from: person('A'), to: [person('B'), person('')], parts: '0x0102', grid: [['1', '2'], ['3', '255']], balance: '-5', sealed: true,
+  }
+  const data = { domain, types, primaryType: 'Letter', message }
+  await step('signature of typed data by viem', () => client.signTypedData({ account: alice.address, ...data }))
+  const own = await alice.signTypedData(data)
+  await step('the same as signed here', async () => own === await rpc('eth_signTypedData_v4', alice.address, JSON.stringify(data)))
+  await ask('eth_signTypedData_v4', alice.address, data)
+  await ask('eth_signTypedData_v4', nobody, data)
+  await ask('eth_signTypedData_v4', alice.address, { ...data, primaryType: 'Nothing' })
+  await ask('eth_signTypedData_v4', alice.address, { ...data, message: {} })
+  await ask('eth_signTypedData_v4', alice.address, '{')
+}
+
 async function payments() {
   const to = bob.address
   await sent('payment of an unlocked account', () => client.sendTransaction({ account: alice.address, to, value: 1n }))
@@ -232,9 +260,11 @@ async function steps(address, deployment, failed) {
   for (const options of [{ disableStack: true }, { disableStorage: true }, { enableMemory: true }, { enableReturnData: true }]) {
     await step(`steps with ${JSON.stringify(options)}`, () => rpc('debug_traceCall', { from: alice.address, to: address, data: transfer }, 'latest', options))
   }
-  // Writes and fails; takes too much from the stack; jumps nowhere; runs out of gas; is no instruction.
-  for (const data of ['0x60015f5560206000fd', '0x60015f5501', '0x600356', '0x5b5f56', '0x0c']) {
-    await step(`steps of ${data}`, () => rpc('debug_traceCall', { from: alice.address, data, gas: '0xd000' }, 'latest', {}))
+  // Writes, takes it back and fails; takes too much from the stack; jumps nowhere; is no instruction; runs out of gas, by
+  // itself and where it would write.
+  for (const [data, gas] of [['0x60015f555f5f5560206000fd', '0x20000'], ['0x60015f5501', '0x20000'], ['0x600356', '0x20000'],
+    ['0x0c', '0x20000'], ['0x5b5f56', '0xd000'], ['0x60015f55', '0xd000']]) {
+    await step(`steps of ${data}`, () => rpc('debug_traceCall', { from: alice.address, data, gas }, 'latest', {}))
   }
   await step('steps of a payment', () => rpc('debug_traceCall', { from: alice.address, to: bob.address, value: '0x1' }, 'latest', {}))
 }
@@ -427,6 +457,10 @@ async function withEthers() {
   await step('ethers mint', async () => shown(await (await contract.mint(bob.address, 77n)).wait()))
   await step('ethers read', () => contract.balanceOf(bob.address))
   await step('ethers revert', () => contract.transfer(bob.address, 10n ** 9n))
+  await step('ethers signature of typed data', async () => {
+    const signer = await provider.getSigner(0)
+    return signer.signTypedData({ name: 'Transcript', chainId: 31337 }, { Note: [{ name: 'text', type: 'string' }] }, { text: 'hello' })
+  })
   await step('ethers static call', () => contract.mint.staticCall(bob.address, 1n))
   await step('ethers gas', () => contract.mint.estimateGas(bob.address, 1n))
   await step('ethers events', async () => (await contract.queryFilter('*', 0)).map((event) => [event.eventName, event.args?.toArray()]))
@@ -468,6 +502,7 @@ async function dumps(address) {
 
 await rpc('anvil_setBlockTimestampInterval', 1)
 await constants()
+await typed()
 await payments()
 const address = await contract()
 await filters()

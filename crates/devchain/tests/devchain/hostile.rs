@@ -198,6 +198,35 @@ fn requests_and_answers_that_are_too_long() {
 }
 
 #[test]
+fn types_that_unfold_to_more_than_there_is() {
+    let mut desk = Desk::new(|_| {});
+    let mut sign = |types: Value| {
+        let data = json!({ "types": types, "primaryType": "T0", "domain": {}, "message": {} });
+        desk.client.fault("eth_signTypedData_v4", &json!([alice(), data]))
+    };
+    let named = |of: &dyn Fn(usize) -> String, count: usize| -> Value {
+        let types = (0..count).map(|index| {
+            let member = |name: &str| json!({ "name": name, "type": of(index) });
+            (format!("T{index}"), json!([member("a"), member("b")]))
+        });
+        Value::Object(types.collect())
+    };
+    for (types, words) in [
+        (named(&|index| format!("T{}[]", index + 1), 60), "inner ones counted"),
+        (named(&|index| format!("(T{0},T{0})", index + 1), 60), "inner ones counted"),
+        (named(&|_| "T0".to_owned(), 1), "inside of itself"),
+        (named(&|index| format!("T{}", (index + 1) % 5), 5), "inside of itself"),
+        (named(&|_| "uint8".to_owned(), 100), "100 types"),
+        (named(&|_| format!("uint8{}", "[]".repeat(500_000)), 1), "1000005 characters"),
+        (named(&|_| "(".repeat(60), 1), ""),
+    ] {
+        let (code, message) = sign(types);
+        assert!([-32_602, -32_005].contains(&code), "{code} {message}");
+        assert!(message.contains(words), "{message}");
+    }
+}
+
+#[test]
 fn a_dump_that_is_small_and_unpacks_to_much() {
     let mut desk = Desk::new(|config| config.limits.response_bytes = 1 << 16);
     let pack = |length: usize| {
