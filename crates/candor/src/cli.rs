@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{ask, bench, chain, channel, demo, model, stake, up, verify, wallet};
+use crate::commands::{ask, bench, chain, channel, demo, dispute, model, stake, up, verify, wallet};
 
 /// An open network for AI in which every statement can be checked.
 #[derive(Debug, Parser)]
@@ -63,6 +63,8 @@ pub(crate) enum Command {
     /// Pay a host for many answers with two transactions
     #[command(subcommand)]
     Channel(channel::Channel),
+    /// Bring a receipt that does not hold before the court, and win the host's bond
+    Dispute(dispute::Dispute),
     /// Play out what the network is for
     #[command(subcommand)]
     Demo(demo::Demo),

@@ -1,8 +1,11 @@
 //! What `candor up` needs of a chain to be paid: the chain itself, the contracts, and a till.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use claim::{Amount, HostKey};
+use gateway::store::ReceiptStore;
+use host::Host;
 use host::till::{PaymentTerms, Till};
 use ledger::channel::{ChannelBook, ChannelDomain};
 use ledger::{Account, Client, LedgerError, dollar};
@@ -10,6 +13,7 @@ use ledger::{Account, Client, LedgerError, dollar};
 use crate::chain_access::{ChainOptions, Ledger, USUAL_URL};
 use crate::commands::Context;
 use crate::commands::chain::{Embedded, USUAL_PORT};
+use crate::defence::Defence;
 use crate::money::Dollars;
 use crate::output;
 
@@ -23,7 +27,7 @@ const DEVELOPMENT_WEI: u128 = 1_000_000_000_000_000_000;
 #[derive(Debug)]
 pub(crate) struct Shop {
     ledger: Ledger,
-    account: Account,
+    account: Arc<Account>,
     till: Arc<Till>,
     /// The chain, where it runs in this process.
     embedded: Option<Embedded>,
@@ -48,7 +52,7 @@ impl Shop {
         let ledger = Ledger::open(context, options).await?;
         let token = ledger.dollar(None).await?;
         let host = key.address();
-        let account = Account::new(ledger.client.clone(), key);
+        let account = Arc::new(Account::new(ledger.client.clone(), key));
         if dollar::wei(&ledger.client, account.address()).await? == 0 {
             if dollar::is_development(ledger.client.chain_id()) {
                 dollar::make_wei(&ledger.client, account.address(), DEVELOPMENT_WEI).await?;
@@ -78,9 +82,11 @@ impl Shop {
         self.ledger.client.url()
     }
 
-    /// Sees to what happens on the chain, for as long as it is polled.
-    pub(crate) async fn mind(&self) {
-        self.till.keep(&self.account).await;
+    /// Sees to what happens on the chain, for as long as it is polled: channels that are closed, and challenges.
+    pub(crate) async fn mind(&self, host: Arc<Host>, path: PathBuf, store: Arc<ReceiptStore>) {
+        let (account, court) = (self.account.clone(), self.ledger.deployment.court);
+        let defence = Arc::new(Defence { host, path, store, account, court });
+        tokio::join!(self.till.keep(&self.account), defence.keep());
     }
 
     /// Stops the chain, where it runs in this process.

@@ -4,53 +4,20 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod desk;
+#[path = "desk/town.rs"]
+mod town;
 
 use std::fs;
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 
 use claim::{Amount, Digest, HostKey, ModelRoot, ReceiptId, keystore};
-use desk::{Desk, Node};
+use desk::Desk;
 use ledger::Client;
 use ledger::channel::{ChannelBook, ChannelDomain, Usage, Voucher};
 use serde_json::Value;
-
-/// The key of a wallet that was imported, so that the test can sign as its owner.
-const SECRET: [u8; 32] = [0x11; 32];
-
-/// A desk with a chain on it: `payer` and `host` are the data folders of two people.
-struct Town {
-    desk: Desk,
-    chain: Node,
-}
+use town::{Run, SECRET, Town};
 
 impl Town {
-    fn new() -> Self {
-        let desk = Desk::new();
-        let chain = desk.start(&["chain", "up", "--port", "0", "--data", "chain"]);
-        Self { desk, chain }
-    }
-
-    /// Runs a command of `who` on this chain.
-    fn run(&self, who: &str, arguments: &[&str]) -> Run {
-        let place = ["--data", who, "--chain", self.chain.address(), "--deployment", "chain/deployment.json"];
-        Run::of(&self.desk, &[arguments, &place[..]].concat())
-    }
-
-    /// The same, with the one object that it prints.
-    fn json(&self, who: &str, arguments: &[&str]) -> Value {
-        self.run(who, &[arguments, &["--json"]].concat()).ends_with(0).json()
-    }
-
-    /// A host with a stake, and a wallet with money; returns the host's address.
-    fn settled(&self) -> String {
-        fs::write(self.desk.path("secret.txt"), "11".repeat(32)).unwrap();
-        Run::of(&self.desk, &["wallet", "import", "secret.txt", "--data", "payer"]).ends_with(0);
-        self.run("payer", &["wallet", "fund"]).ends_with(0);
-        self.run("host", &["wallet", "fund", "--host"]).ends_with(0);
-        let staked = self.json("host", &["host", "stake", "100"]);
-        staked["host"].as_str().unwrap().to_owned()
-    }
-
     /// Lets time pass on the chain.
     fn wait(&self, seconds: u64) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -77,42 +44,6 @@ impl Town {
         let (model, receipt) = (ModelRoot::new(model), ReceiptId::new(receipt));
         let voucher = Voucher::new(entry.id(), Amount::new(amount), model, usage, receipt).unwrap();
         voucher.sign(domain, &HostKey::from_bytes(&SECRET).unwrap())
-    }
-}
-
-/// A program that has ended.
-struct Run(Output);
-
-impl Run {
-    fn of(desk: &Desk, arguments: &[&str]) -> Self {
-        Self(desk.command(arguments).stdin(Stdio::null()).output().unwrap())
-    }
-
-    #[track_caller]
-    fn ends_with(self, code: i32) -> Self {
-        let words = (self.stdout(), self.stderr());
-        assert_eq!(self.0.status.code(), Some(code), "{words:?}");
-        self
-    }
-
-    /// It failed with such words, and printed no result.
-    #[track_caller]
-    fn fails(self, code: i32, words: &str) {
-        let run = self.ends_with(code);
-        assert!(run.stderr().contains(words), "expected `{words}` in: {}", run.stderr());
-        assert_eq!(run.stdout(), "");
-    }
-
-    fn stdout(&self) -> &str {
-        std::str::from_utf8(&self.0.stdout).unwrap()
-    }
-
-    fn stderr(&self) -> &str {
-        std::str::from_utf8(&self.0.stderr).unwrap()
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_str(self.stdout()).unwrap()
     }
 }
 

@@ -34,7 +34,7 @@ pub struct Gateway {
     /// Who computes answers.
     pub host: Arc<dyn Serve>,
     /// Where receipts are kept.
-    pub store: ReceiptStore,
+    pub store: Arc<ReceiptStore>,
 }
 
 impl std::fmt::Debug for Gateway {
@@ -46,7 +46,7 @@ impl std::fmt::Debug for Gateway {
 /// What all handlers share.
 pub(crate) struct Shared {
     pub(crate) host: Arc<dyn Serve>,
-    pub(crate) store: ReceiptStore,
+    pub(crate) store: Arc<ReceiptStore>,
     pub(crate) metrics: Metrics,
     pub(crate) replays: Semaphore,
     pub(crate) bodies: Bodies,

@@ -12,4 +12,5 @@ mod map;
 mod serve;
 pub mod till;
 
+pub use map::MappedModel;
 pub use serve::{Host, HostConfig, HostError, load_model};

@@ -10,7 +10,7 @@ use memmap2::{Mmap, UncheckedAdvice};
 
 /// A mapped file. Its pages are read from disk as they are touched and can be given back one by one.
 #[derive(Debug)]
-pub(crate) struct MappedModel {
+pub struct MappedModel {
     map: Mmap,
 }
 
@@ -23,7 +23,7 @@ impl MappedModel {
     /// # Errors
     ///
     /// The file cannot be opened or mapped.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+    pub fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         // SAFETY: the bytes are only read, and every count and offset found in them is checked against the mapping's
         // length before use. Files in the cache are never written in place: they arrive by an atomic rename. Somebody who
@@ -33,7 +33,7 @@ impl MappedModel {
     }
 
     /// The whole file.
-    pub(crate) fn bytes(&self) -> &[u8] {
+    pub fn bytes(&self) -> &[u8] {
         &self.map
     }
 

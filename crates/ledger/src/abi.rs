@@ -47,6 +47,7 @@ alloy::sol! {
         function withdraw(address token, address receiver) external returns (uint256 amount);
         function commitmentOf(uint256 id) external view returns (bytes32);
         function disputeCount() external view returns (uint256);
+        function standingOf(bytes32 receipt) external view returns (uint8 status, uint256 id, address vault);
         function bondMin() external view returns (uint256);
         function moveTime() external view returns (uint256);
     }

@@ -219,6 +219,20 @@ impl Game {
         Ok(sent)
     }
 
+    /// The next move in words.
+    pub fn next_move(&self) -> &'static str {
+        let level = self.state.nodes().len() as u32;
+        if self.state.worked().is_some() {
+            "accuse: one step of the working, judged"
+        } else if level == self.state.levels() {
+            "work: the word that differs, and how it comes about"
+        } else if level + 1 == self.state.levels() {
+            "descend: 64 words"
+        } else {
+            "descend: 64 nodes"
+        }
+    }
+
     /// The address of a side.
     pub fn party(&self, side: Side) -> Address {
         match side {

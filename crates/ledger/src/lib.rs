@@ -12,6 +12,7 @@ pub mod dollar;
 mod error;
 pub mod file;
 pub mod game;
+pub mod hearing;
 pub mod offer;
 mod permit;
 pub mod stake;

@@ -5,6 +5,7 @@ pub(crate) mod bench;
 pub(crate) mod chain;
 pub(crate) mod channel;
 pub(crate) mod demo;
+pub(crate) mod dispute;
 pub(crate) mod model;
 pub(crate) mod offer;
 pub(crate) mod stake;
@@ -51,6 +52,7 @@ pub(crate) fn run(cli: Cli, environment: &Environment, output: Output) -> anyhow
         Command::Wallet(command) => wallet::run(&context, &command),
         Command::Host(command) => stake::run(&context, &command),
         Command::Channel(command) => channel::run(&context, &command),
+        Command::Dispute(command) => dispute::run(&context, &command),
         Command::Demo(command) => demo::run(&context, &command),
         Command::Reference => output::print(&reference::markdown()).map(|()| Exit::Done),
     }

@@ -96,6 +96,7 @@ async fn serve(
     let keep_bytes = u64::from(options.keep.map_or(USUAL_KEEP_MIB, NonZeroU32::get)) << 20;
     let store = ReceiptStore::open(&data.receipts(), keep_bytes)
         .with_context(|| format!("cannot open the receipts in {}", data.receipts().display()))?;
+    let store = Arc::new(store);
     let key = Arc::new(host_key::open_or_create(data, &context.environment.passphrase)?);
     let mut signals = Signals::new()?;
     let fetcher = context.fetcher();
@@ -111,13 +112,15 @@ async fn serve(
         None => None,
     };
     let config = HostConfig { price, ..HostConfig::local() };
-    let start = move || Host::start(&path, &name, key, machine, config);
+    let file = path.clone();
+    let start = move || Host::start(&file, &name, key, machine, config);
     let mut host = tokio::task::spawn_blocking(start).await.context("loading the model failed")??;
     if let Some(shop) = &shop {
         host = host.paid_by(shop.till());
     }
     let served = host.served().clone();
-    let router = gateway::router(Gateway { host: Arc::new(host), store });
+    let host = Arc::new(host);
+    let router = gateway::router(Gateway { host: host.clone(), store: store.clone() });
     announce(context, &served, shop.as_ref(), reachable(listener.local_addr()?))?;
 
     let (stopping, stopped) = oneshot::channel();
@@ -135,7 +138,7 @@ async fn serve(
     };
     let mind = async {
         match &shop {
-            Some(shop) => shop.mind().await,
+            Some(shop) => shop.mind(host, path, store).await,
             None => std::future::pending().await,
         }
     };

@@ -34,7 +34,7 @@ impl Desk {
     }
 
     pub(crate) fn with_store(host: impl Serve, store: ReceiptStore) -> Self {
-        Self { router: router(Gateway { host: Arc::new(host), store }), _folder: None }
+        Self { router: router(Gateway { host: Arc::new(host), store: Arc::new(store) }), _folder: None }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {

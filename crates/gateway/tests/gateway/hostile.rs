@@ -242,7 +242,7 @@ async fn listening(
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
-    let router = router(Gateway { host: Arc::new(host), store });
+    let router = router(Gateway { host: Arc::new(host), store: Arc::new(store) });
     let task = tokio::spawn(async move {
         let _folder = folder;
         serve(listener, router, async { _ = stopped.await }).await;

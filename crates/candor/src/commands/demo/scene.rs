@@ -96,7 +96,7 @@ impl Scene<'_> {
                 sent.logs.iter().for_each(|log| game.follow(&log.inner));
                 ledger.note(turn.other(), "timeout: the other side was silent", &sent);
             } else {
-                let what = describe(&game);
+                let what = game.next_move();
                 let player = if turn == Side::Host { &mut host } else { &mut user };
                 let sent = step(&mut game, account(stage, turn), court, player, self.conduct).await?;
                 ledger.note(turn, what, &sent);
@@ -162,20 +162,6 @@ fn account(stage: &Stage, side: Side) -> &Account {
     match side {
         Side::Host => &stage.host,
         Side::Challenger => &stage.user,
-    }
-}
-
-/// The next move in words.
-fn describe(game: &Game) -> &'static str {
-    let level = game.state.nodes().len() as u32;
-    if game.state.worked().is_some() {
-        "accuse: one step of the working, judged"
-    } else if level == game.state.levels() {
-        "work: the word that differs, and how it comes about"
-    } else if level + 1 == game.state.levels() {
-        "descend: 64 words"
-    } else {
-        "descend: 64 nodes"
     }
 }
 
