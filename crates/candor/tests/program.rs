@@ -142,7 +142,7 @@ fn mistakes_are_told_with_what_to_do_next() {
         (&["up", "--config", "wrong.toml"], 4, "prot"),
         (&["ask", "--gateway", "localhost", "hi"], 4, "not the address"),
         (&["ask", "--gateway", "http://127.0.0.1:1", "hi"], 3, "candor up"),
-        (&["ask", "--gateway", node.address(), "--model", "nobody", "hi"], 3, "the gateway answered"),
+        (&["ask", "--gateway", node.address(), "--model", "nobody", "hi"], 3, "no model `nobody`, but tiny"),
         (&["ask", "--gateway", node.address()], 4, "the question is empty"),
         (&["up", "--model", "nobody", "--port", "0", "--data", "elsewhere"], 3, "known are"),
         (&["up", "--model", "./text.gguf", "--port", "0", "--data", "elsewhere"], 3, "not a GGUF file"),

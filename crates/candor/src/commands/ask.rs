@@ -305,11 +305,12 @@ async fn model_card(gateway: &GatewayClient, name: Option<&str>) -> anyhow::Resu
     }
     let bytes = gateway.get("v1/models", MODELS_BYTES_MAX).await?;
     let models: Models = serde_json::from_slice(&bytes).context("the gateway's list of models is not understood")?;
-    let found = models.data.into_iter().find(|model| name.is_none_or(|name| model.answers_to(name)));
-    found.with_context(|| match name {
-        Some(name) => format!("the gateway serves no model `{name}`"),
+    let served: Vec<&str> = models.data.iter().map(|model| &*model.id).collect();
+    let missing = match name {
+        Some(name) => format!("the gateway serves no model `{name}`, but {}", served.join(", ")),
         None => "the gateway serves no model".to_owned(),
-    })
+    };
+    models.data.into_iter().find(|model| name.is_none_or(|name| model.answers_to(name))).context(missing)
 }
 
 impl Heard {
