@@ -98,6 +98,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
     use super::*;
+    use crate::chain_access::ChainOptions;
     use crate::commands::ask::AskOptions;
     use crate::commands::up::UpOptions;
 
@@ -115,6 +116,23 @@ mod tests {
         let arguments = UpOptions { port: Some(2), ..UpOptions::default() };
         let merged = config.unwrap().merge("up", &arguments).unwrap();
         assert_eq!((merged.port, merged.model.as_deref(), merged.threads), (Some(2), Some("a"), None));
+    }
+
+    #[test]
+    fn the_chain_is_set_once_for_all_commands_and_money_is_text() {
+        let text = "[chain]\nurl = 'http://a'\ndeployment = 'd.json'\n[up]\nprice = '0.05/0.2'\ncredit = '0.1'\n";
+        let (_folder, config) = load(text);
+        let config = config.unwrap();
+        let arguments = ChainOptions { chain: Some("http://b".to_owned()), ..ChainOptions::default() };
+        let chain = config.merge("chain", &arguments).unwrap();
+        assert_eq!((chain.chain.as_deref(), chain.deployment), (Some("http://b"), Some("d.json".into())));
+        let up = config.merge("up", &UpOptions::default()).unwrap();
+        assert_eq!(
+            (up.price.unwrap().to_string(), up.credit.unwrap().to_string()),
+            ("0.05/0.20".into(), "0.10".into())
+        );
+        let (_folder, config) = load("[up]\nprice = 0.05\n");
+        assert!(config.unwrap().merge("up", &UpOptions::default()).is_err());
     }
 
     #[test]

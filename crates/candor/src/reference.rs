@@ -20,17 +20,22 @@ const CONFIGURATION: &str = "
 ## Configuration file
 
 Options that a command marks with *file* may be set in `candor.toml` in the data folder, or in the file that `--config`
-names, in a table with the command's name and under the option's name. What is given on the command line goes before. A file named by
-`--config` may also set `data`, the data folder, at its top.
+names, in a table with the command's name and under the option's name; those marked with *file, for all* in the table `chain`, as `url`
+and `deployment`. What is given on the command line goes before. A file named by `--config` may also set `data`, the data folder, at its top.
 
 ```toml
 [up]
 model = \"smollm2-135m-instruct\"
 port = 7411
 
+price = \"0.05/0.20\"
+
 [ask]
 temperature = 0.7
 max-tokens = 512
+
+[chain]
+url = \"http://127.0.0.1:8545\"
 ```
 ";
 
@@ -72,7 +77,15 @@ fn section(text: &mut String, command: &Command, parent: &str) {
         own.iter().filter(|argument| argument.is_positional()).map(|argument| shape(argument)).collect();
     let usage = [&[name.clone(), "[OPTIONS]".into()], positionals.as_slice()].concat().join(" ");
     push(text, format_args!("\n## {name}\n\n    {usage}\n\n{about}.\n\n"));
-    let is_of_file = |argument: &Arg| if in_file(&name, argument) { " *file*" } else { "" };
+    let is_of_file = |argument: &Arg| {
+        if ["chain", "deployment"].contains(&argument.get_id().as_str()) {
+            " *file, for all*"
+        } else if in_file(&name, argument) {
+            " *file*"
+        } else {
+            ""
+        }
+    };
     for argument in own {
         line(text, argument, is_of_file(argument));
     }
