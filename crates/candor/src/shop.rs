@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use claim::{Amount, HostKey};
+use claim::{Amount, HostKey, Price, TokenCount};
 use gateway::store::ReceiptStore;
 use host::Host;
 use host::till::{PaymentTerms, Till};
@@ -17,8 +17,11 @@ use crate::defence::Defence;
 use crate::money::Dollars;
 use crate::output;
 
-/// What a client may owe unless told otherwise: a cent, some pages of text from a large model.
+/// What a client may owe unless told otherwise, if that is more than a long prompt and what is signed while a voucher is on its way.
 const USUAL_CREDIT: Amount = Amount::new(10_000);
+
+/// That prompt, and those tokens.
+const ON_CREDIT: (TokenCount, TokenCount) = (TokenCount::new(8_192), TokenCount::new(256));
 
 /// Ether that a host is given on a development chain, for its gas.
 const DEVELOPMENT_WEI: u128 = 1_000_000_000_000_000_000;
@@ -38,7 +41,7 @@ impl Shop {
     pub(crate) async fn open(
         context: &Context<'_>,
         options: &ChainOptions,
-        credit: Option<Dollars>,
+        (price, credit): (Price, Option<Dollars>),
         key: Arc<HostKey>,
     ) -> anyhow::Result<Self> {
         let named = context.config.merge("chain", options)?;
@@ -66,7 +69,7 @@ impl Shop {
             domain: ChannelDomain::of(&ledger.deployment),
             token: claim::Address::new(token.into()),
             host,
-            credit: credit.map_or(USUAL_CREDIT, |credit| credit.0),
+            credit: credit.map_or(USUAL_CREDIT.max(price.total_floor(ON_CREDIT.0, ON_CREDIT.1)), |credit| credit.0),
         };
         let till = Till::open(ledger.client.clone(), terms, ChannelBook::new(context.config.data.channels()))?;
         Ok(Self { ledger, account, till: Arc::new(till), embedded })

@@ -48,15 +48,6 @@ pub async fn registration(
     Ok((found.vault != Address::ZERO).then_some(registration))
 }
 
-/// The token that a vault holds.
-///
-/// # Errors
-///
-/// The chain does not answer.
-pub async fn asset(client: &Client, vault: Address) -> Result<Address, LedgerError> {
-    client.call(vault, &HostVault::assetCall {}).await
-}
-
 /// Makes the vault of the account's host key for a token. One that is there already, whoever made it, serves as well.
 ///
 /// # Errors

@@ -173,7 +173,7 @@ impl Challenger<'_> {
         let (client, court) = (&ledger.client, ledger.deployment.court);
         let registration = stake::registration(client, &ledger.deployment, host).await?;
         let Some(registration) = registration else { bail!("no stake stands behind {host}, so nothing can be won") };
-        let token = stake::asset(client, registration.vault).await?;
+        let token = stake::token(client, registration.vault).await?;
         let least = Amount::new(client.call(court, &Court::bondMinCall {}).await?.saturating_to());
         let bond = self.command.bond.map_or(least, |bond| bond.0);
         ensure!(bond >= least, "the court takes bonds from {} dollars on", dollars(least));

@@ -70,7 +70,7 @@ pub(crate) struct UpOptions {
     /// Dollars for a million tokens of the prompt and of the answer; without it answers cost nothing
     #[arg(long, value_name = "PROMPT/OUTPUT")]
     pub(crate) price: Option<Rates>,
-    /// Dollars that a client may owe while it is served, 0.01 by default
+    /// Dollars that a client may owe while it is served, 0.01 or what a long prompt costs by default
     #[arg(long, value_name = "AMOUNT", requires = "price")]
     pub(crate) credit: Option<Dollars>,
 }
@@ -106,11 +106,11 @@ async fn serve(
         found = fetcher.resolve(&reference, &bars) => found?,
         () = signals.wait() => return Ok(()),
     };
-    let price = options.price.map_or(Price::FREE, |rates| rates.0);
     let shop = match options.price {
-        Some(_) => Some(Shop::open(context, chain, options.credit, Arc::clone(&key)).await?),
+        Some(Rates(price)) => Some(Shop::open(context, chain, (price, options.credit), Arc::clone(&key)).await?),
         None => None,
     };
+    let price = options.price.map_or(Price::FREE, |rates| rates.0);
     let config = HostConfig { price, ..HostConfig::local() };
     let file = path.clone();
     let start = move || Host::start(&file, &name, key, machine, config);
