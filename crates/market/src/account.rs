@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(account.reserve(amount(1)), Err(overdue));
         assert_eq!(account.check(amount(99)), Err(Refusal::Older { kept: amount(100), found: amount(99) }));
         assert_eq!(account.check(amount(100)), Ok(false));
-        assert_eq!(account.check(amount(1_001)).is_err(), true);
+        assert!(account.check(amount(1_001)).is_err());
         assert_eq!(account.check(amount(151)), Ok(true));
         account.pay(amount(151));
         assert_eq!(account.reserve(amount(849)), Ok(()));
@@ -210,10 +210,8 @@ mod tests {
             let mut open: Vec<u128> = Vec::new();
             for one in all {
                 match one {
-                    Happens::Reserve(needed) if open.len() < 4 => {
-                        if account.reserve(amount(needed)).is_ok() {
-                            open.push(needed);
-                        }
+                    Happens::Reserve(needed) if open.len() < 4 && account.reserve(amount(needed)).is_ok() => {
+                        open.push(needed);
                     }
                     Happens::Sign(which, more) if which < open.len() => {
                         let more = more.min(open[which]);
@@ -225,11 +223,7 @@ mod tests {
                     Happens::End(which) if which < open.len() => {
                         account.release(amount(open.swap_remove(which)));
                     }
-                    Happens::Voucher(over) => {
-                        if account.check(amount(over)) == Ok(true) {
-                            account.pay(amount(over));
-                        }
-                    }
+                    Happens::Voucher(over) if account.check(amount(over)) == Ok(true) => account.pay(amount(over)),
                     _ => {}
                 }
                 let Statement { capacity, owed, paid, reserved } = account.statement();
