@@ -35,6 +35,20 @@ pub(crate) struct ModelCard {
 }
 
 impl ModelCard {
+    /// Sees to it that nobody has to pay.
+    pub(crate) fn costs_nothing(&self) -> anyhow::Result<()> {
+        if self.candor.payment.is_none() {
+            return Ok(());
+        }
+        bail!(
+            "a million tokens of {} cost {} dollars; open a channel with `candor channel open {} AMOUNT`, and pay up to so many \
+             dollars for an answer with --pay AMOUNT",
+            self.id,
+            Rates(self.candor.price.read()?),
+            self.owned_by
+        )
+    }
+
     /// Whether a request that names its model so asks for this one.
     pub(crate) fn answers_to(&self, name: &str) -> bool {
         name == self.id || name == self.candor.model_root

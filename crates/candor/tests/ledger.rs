@@ -338,7 +338,7 @@ fn a_channel_pays_for_answers_while_they_come() {
         let length = if extra.contains(&"--max-tokens") { &[][..] } else { &["--max-tokens", "100"] };
         Run::of(&town.desk, &[&to[..], length, extra].concat())
     };
-    ask(&[]).fails(3, "paid for by a channel of the contract");
+    ask(&[]).fails(3, &format!("cost 500.00/2000.00 dollars; open a channel with `candor channel open {host} AMOUNT`"));
     ask(&["--pay", "1"]).fails(3, &format!("`candor channel open {host} AMOUNT` opens one"));
     town.json("payer", &["channel", "open", &host, "0.30"]);
 

@@ -126,7 +126,7 @@ impl Deployment {
         if client.has_code(self.court).await? {
             return Ok(());
         }
-        Err(LedgerError::Answer { method: "eth_getCode", reason: format!("there is no court at {}", self.court) })
+        Err(LedgerError::NoCourt { at: self.court })
     }
 }
 

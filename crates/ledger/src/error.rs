@@ -35,6 +35,12 @@ pub enum LedgerError {
         /// What it says.
         message: String,
     },
+    /// The chain is the right one, and the contracts are not on it.
+    #[error("there is no court at {at}")]
+    NoCourt {
+        /// Where it should be.
+        at: Address,
+    },
     /// A contract took a call back.
     #[error("the contract refused: {reason}")]
     Reverted {

@@ -91,7 +91,7 @@ pub(crate) fn run(context: &Context<'_>, command: &Ask) -> anyhow::Result<Exit> 
         let card = model_card(&gateway, options.model.as_deref()).await?;
         let mut payer = match options.pay {
             Some(limit) => Payer::new(context, &gateway, &card, limit.0)?,
-            None => None,
+            None => card.costs_nothing().map(|()| None)?,
         };
         let asked = Asked::new(&options, &card, payer.as_ref(), &question)?;
         let mut heard = Heard::default();

@@ -126,7 +126,7 @@ async fn prepare(url: &str, path: &Path) -> anyhow::Result<Deployment> {
                 "{} is of chain {expected}, not of a development chain; use another data folder with --data DIR",
                 path.display()
             ),
-            Err(LedgerError::Answer { .. }) => output::note("the chain is new: the contracts are deployed again"),
+            Err(LedgerError::NoCourt { .. }) => output::note("the chain is new: the contracts are deployed again"),
             Err(error) => return Err(error.into()),
         }
     }
