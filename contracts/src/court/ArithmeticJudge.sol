@@ -1,24 +1,28 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {Address} from "@openzeppelin/contracts/utils/Address.sol";
 import {IArithmeticJudge} from "../interfaces/IArithmeticJudge.sol";
 import {IChapter} from "../interfaces/IChapter.sol";
 import {IChecker} from "../interfaces/IChecker.sol";
 import {ModelRoot} from "../types/Ids.sol";
 import {Receipts} from "./Receipts.sol";
 import {Sha256} from "./Sha256.sol";
-import {Statement} from "./answers/Case.sol";
-import {Layout} from "./answers/Layout.sol";
+import {Layout, Part} from "./answers/Layout.sol";
 import {Learning, Opening} from "./answers/Learning.sol";
 import {KNOWN, Shape} from "./answers/Shape.sol";
+import {Statement} from "./answers/Statement.sol";
 
 /// @title The judge of answers
 /// @notice One tile of CA-1, computed again: binary32 arithmetic in Solidity over openings of a trace and of a model.
 contract ArithmeticJudge is IArithmeticJudge {
+    using Address for address;
+
     uint256 private constant MOVE_BITS = 6;
     uint256 private constant TILE_HEIGHT = 4;
 
-    uint256 private constant CHAPTERS = 5;
+    /// @dev The number of the chapter that has the rule of each part, four bits each, the first one lowest.
+    uint256 private constant CHAPTERS = 0x24444410000420210000011000020210000300002222211100002;
 
     IChapter private immutable _words;
     IChapter private immutable _products;
@@ -60,45 +64,39 @@ contract ArithmeticJudge is IArithmeticJudge {
         admission.maker = Receipts.checkSignature(admission.id, receipt.host, signature);
         admission.channel = receipt.channel;
         admission.total = receipt.total;
-        Opening memory opened = abi.decode(opening, (Opening));
-        Statement memory stated = Learning.statementOf(receipt, opened);
-        Shape memory shape = _shape(ModelRoot.wrap(stated.modelRoot));
+        Statement memory stated = Learning.statementOf(receipt, abi.decode(opening, (Opening)));
+        // The context has the shape in it, so that the judgement reads nothing from storage.
+        stated.shape = _shapes[receipt.modelRoot];
+        require(stated.shape.traits.has(KNOWN), ModelUnknown(receipt.modelRoot));
         admission.context = keccak256(abi.encode(stated));
-        uint256 bits = Layout.bitsOf(Layout.places(shape).words);
-        uint256 positions = uint256(stated.prompt) + stated.output - 1;
+        uint256 bits = Layout.bits(stated.shape);
+        uint256 positions = stated.terms.positions();
         admission.levels = uint8((bits + Layout.bitsOf(positions) + MOVE_BITS - 1) / MOVE_BITS);
-        uint256 end = ((positions - 1) << bits) + Learning.linksOf(shape);
-        admission.endIndex = uint64(end >> TILE_HEIGHT);
+        uint256 links = Layout.start(stated.shape, stated.shape.sizes.layers(), Part.Links);
+        admission.endIndex = uint64((((positions - 1) << bits) + links) >> TILE_HEIGHT);
         admission.endLeaf = Sha256.leafOf(abi.encodePacked(receipt.stateRoot, receipt.outputRoot));
     }
 
     /// @inheritdoc IChecker
-    function judge(
-        Docket calldata docket,
-        bytes calldata context,
-        uint32 step,
-        bytes calldata data,
-        bytes32[] calldata path
-    ) external view returns (Ruling) {
+    /// @dev The chapter is called with what this was called with.
+    function judge(Docket calldata docket, bytes calldata context, uint32, bytes calldata data, bytes32[] calldata)
+        external
+        view
+        returns (Ruling)
+    {
         bytes32 found = keccak256(context);
         require(found == docket.context, WrongContext(docket.context, found));
-        Statement memory stated = abi.decode(context, (Statement));
-        // The first byte of the inputs says which chapter has the rule; a wrong one does not get far.
-        uint256 number = data.length == 0 ? CHAPTERS : uint8(data[0]);
-        return _chapter(number).rule(_shape(ModelRoot.wrap(stated.modelRoot)), docket, stated, step, data[1:], path);
+        return abi.decode(address(_chapterOf(uint8(data[0]))).functionStaticCall(msg.data), (Ruling));
     }
 
-    function _chapter(uint256 number) private view returns (IChapter) {
-        if (number == 0) return _words;
-        if (number == 1) return _products;
-        if (number == 2) return _norms;
-        if (number == 3) return _attention;
-        require(number < CHAPTERS, NoSuchChapter(number));
-        return _draws;
-    }
-
-    function _shape(ModelRoot root) private view returns (Shape memory shape) {
-        shape = _shapes[root];
-        require(shape.has(KNOWN), ModelUnknown(root));
+    function _chapterOf(uint256 part) private view returns (IChapter) {
+        unchecked {
+            // A number that is no part has the first chapter, where it does not get far.
+            uint256 number = part < 64 ? (CHAPTERS >> (4 * part)) & 15 : 0;
+            if (number == 0) return _words;
+            if (number == 1) return _products;
+            if (number == 2) return _norms;
+            return number == 3 ? _attention : _draws;
+        }
     }
 }

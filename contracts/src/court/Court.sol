@@ -9,7 +9,16 @@ import {ICourt} from "../interfaces/ICourt.sol";
 import {ICourtStake} from "../interfaces/ICourtStake.sol";
 import {IHosts} from "../interfaces/IHosts.sol";
 import {IVerdicts} from "../interfaces/IVerdicts.sol";
-import {Dispute, DisputeId, Reason, Side, StatementKind, verdict} from "../types/Dispute.sol";
+import {
+    Dispute,
+    DisputeId,
+    Reason,
+    Side,
+    StatementKind,
+    commitmentInCalldata,
+    verdict,
+    winnerOf
+} from "../types/Dispute.sol";
 import {ChannelId, ReceiptId} from "../types/Ids.sol";
 import {Moves} from "./Moves.sol";
 import {Payments} from "./Payments.sol";
@@ -161,13 +170,17 @@ contract Court is Payments {
     /// @inheritdoc ICourt
     function accuse(
         DisputeId id,
-        Dispute memory dispute,
+        Dispute calldata dispute,
         bytes calldata context,
         uint32 step,
         bytes calldata data,
         bytes32[] calldata path
     ) external {
-        bytes32 committed = _checkTurn(id, dispute);
+        bytes32 committed = commitmentInCalldata(dispute);
+        _check(id, committed);
+        (address host, address challenger) = (dispute.host, dispute.challenger);
+        bool isHostsTurn = dispute.isHostsTurn;
+        _checkMover(id, isHostsTurn ? host : challenger, dispute.deadline);
         Moves.checkWorked(dispute);
         IChecker.Docket memory docket = IChecker.Docket({
             context: dispute.context,
@@ -177,7 +190,9 @@ contract Court is Payments {
             workingRoot: dispute.workingRoot,
             workingLength: dispute.workingLength
         });
-        _decide(id, dispute, committed, _reasonOf(dispute.checker.judge(docket, context, step, data, path)));
+        Reason reason = _reasonOf(dispute.checker.judge(docket, context, step, data, path));
+        address winner = winnerOf(isHostsTurn, reason) == Side.Host ? host : challenger;
+        _decide(id, dispute.receipt, host, winner, committed, reason);
     }
 
     /// @inheritdoc ICourt
@@ -185,7 +200,8 @@ contract Court is Payments {
         bytes32 committed = dispute.commitment();
         _check(id, committed);
         require(block.timestamp > dispute.deadline, TooEarly(id, dispute.deadline, block.timestamp));
-        _decide(id, dispute, committed, Reason.Silence);
+        address winner = dispute.party(dispute.winner(Reason.Silence));
+        _decide(id, dispute.receipt, dispute.host, winner, committed, Reason.Silence);
     }
 
     /// @inheritdoc ICourt
@@ -386,10 +402,11 @@ contract Court is Payments {
         _commitments[id] = dispute.commitment();
     }
 
-    function _decide(DisputeId id, Dispute memory dispute, bytes32 committed, Reason reason) private {
+    function _decide(DisputeId id, ReceiptId receipt, address host, address winner, bytes32 committed, Reason reason)
+        private
+    {
         _commitments[id] = verdict(committed, reason);
-        address winner = dispute.party(dispute.winner(reason));
-        emit VerdictGiven(id, dispute.receipt, dispute.host, winner, reason);
+        emit VerdictGiven(id, receipt, host, winner, reason);
     }
 
     function _reasonOf(IChecker.Ruling ruling) private pure returns (Reason) {
@@ -398,12 +415,14 @@ contract Court is Payments {
     }
 
     /// @dev Checks that the call brought the dispute as it stands, from the side that is to move, in time.
-    function _checkTurn(DisputeId id, Dispute memory dispute) private view returns (bytes32 committed) {
-        committed = dispute.commitment();
-        _check(id, committed);
-        address expected = dispute.party(dispute.mover());
+    function _checkTurn(DisputeId id, Dispute memory dispute) private view {
+        _check(id, dispute.commitment());
+        _checkMover(id, dispute.party(dispute.mover()), dispute.deadline);
+    }
+
+    function _checkMover(DisputeId id, address expected, uint40 deadline) private view {
         require(msg.sender == expected, NotYourTurn(id, expected, msg.sender));
-        require(block.timestamp <= dispute.deadline, TooLate(id, dispute.deadline, block.timestamp));
+        require(block.timestamp <= deadline, TooLate(id, deadline, block.timestamp));
     }
 
     function _check(DisputeId id, bytes32 found) private view {

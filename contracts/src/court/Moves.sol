@@ -135,8 +135,8 @@ library Moves {
     }
 
     /// @notice Checks that the working of a word was shown, so that a step of it can be called wrong.
-    function checkWorked(Dispute memory dispute) internal pure {
-        require(dispute.isWorked(), WrongMove(dispute.nodes.length, dispute.levels, false));
+    function checkWorked(Dispute calldata dispute) internal pure {
+        require(dispute.workingRoot != 0, WrongMove(dispute.nodes.length, dispute.levels, false));
     }
 
     /// @dev The host's root, by the tile that holds what it signed.

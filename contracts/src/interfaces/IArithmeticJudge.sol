@@ -23,10 +23,6 @@ interface IArithmeticJudge is IChecker {
     /// @param found The hash of the one brought.
     error WrongContext(bytes32 expected, bytes32 found);
 
-    /// @notice There are rules in five chapters: words, products, norms, attention, draws.
-    /// @param chapter The one asked for.
-    error NoSuchChapter(uint256 chapter);
-
     /// @notice Stores the shape of a model, proved under its root. Anybody may call, once is enough.
     /// @param root The model.
     /// @param model Its hyper-parameters with their paths.

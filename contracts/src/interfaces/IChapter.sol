@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
-import {Statement} from "../court/answers/Case.sol";
 import {Part} from "../court/answers/Layout.sol";
-import {Shape} from "../court/answers/Shape.sol";
 import {IChecker} from "./IChecker.sol";
 
 /// @title Rules for some of the vectors of a trace
@@ -13,17 +11,15 @@ interface IChapter {
     /// @param part The vector.
     error NotOfChapter(Part part);
 
-    /// @notice Computes a step of a working again.
-    /// @param shape The model's.
+    /// @notice Computes a step of a working again. The judge hands on what it was called with, once it has compared the context.
     /// @param docket Where the dispute stands.
-    /// @param statement What it is about.
+    /// @param context What it is about, and the shape of the model.
     /// @param step The step.
-    /// @param data The inputs of the step.
+    /// @param data The number of the last part that begins at or before the disputed word, and the inputs of the step.
     /// @param path The hashes that prove them.
-    function rule(
-        Shape memory shape,
+    function judge(
         IChecker.Docket calldata docket,
-        Statement memory statement,
+        bytes calldata context,
         uint32 step,
         bytes calldata data,
         bytes32[] calldata path

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
-import {F32, ZERO, fromBits} from "./Binary32.sol";
+import {F32, SIGN, ZERO, fromBits} from "./Binary32.sol";
 import {Words} from "./Words.sol";
 
 /// @notice Sums of vectors in 16 virtual lanes, and maxima, section 3 of `docs/arithmetic.md`.
@@ -44,6 +44,62 @@ library Vectors {
                 else high = replaced(high, shift, fromBits(high >> shift) + number);
             }
             return (low, high);
+        }
+    }
+
+    /// @notice The products of two vectors of little-endian binary32 in lanes of so many numbers, which follow each other: each lane is
+    /// added up from +0, and the lanes, a power of two of them, are folded by halves. Neighbours meet first.
+    function sumOfLanes(bytes calldata x, bytes calldata y, uint256 perLane) internal pure returns (F32) {
+        unchecked {
+            if (x.length != y.length || x.length & 3 != 0) revert VectorLength(x.length, y.length);
+            // The sums that wait for one of their kind, the last one lowest; and what is left of the lane at hand.
+            uint256 sums;
+            uint256 lane;
+            F32 sum;
+            uint256 left = perLane;
+            for (uint256 offset; offset < x.length; offset += 32) {
+                uint256 xs = Words.swapped(Words.load(x, offset));
+                uint256 ys = Words.swapped(Words.load(y, offset));
+                uint256 rest = x.length - offset;
+                uint256 last = rest < 32 ? 256 - 8 * rest : 0;
+                for (uint256 shift = 256; shift > last;) {
+                    shift -= 32;
+                    F32 product = fromBits(xs >> shift) * fromBits(ys >> shift);
+                    // +0 and -0 make +0; to anything else +0 adds nothing.
+                    if (left != perLane) sum = sum + product;
+                    else sum = F32.unwrap(product) == SIGN ? ZERO : product;
+                    if (--left == 0) {
+                        left = perLane;
+                        sums = folded(sums, sum, ++lane);
+                    }
+                }
+            }
+            return fromBits(sums);
+        }
+    }
+
+    /// @notice `count` words, a power of two up to 16, from word `first` of little-endian binary32 on, folded to one. Neighbours meet
+    /// first.
+    function foldWords(bytes calldata x, uint256 first, uint256 count) internal pure returns (F32) {
+        unchecked {
+            uint256 sums;
+            for (uint256 i; i < count;) {
+                F32 number = Words.number(x, 4 * (first + i));
+                sums = folded(sums, number, ++i);
+            }
+            return fromBits(sums);
+        }
+    }
+
+    /// @dev Puts sum number `count`, from 1, to those that wait, the last one lowest: as often as two divides its number, there is one
+    /// to be added to.
+    function folded(uint256 sums, F32 sum, uint256 count) private pure returns (uint256) {
+        unchecked {
+            for (; count & 1 == 0; count >>= 1) {
+                sum = fromBits(sums) + sum;
+                sums >>= 32;
+            }
+            return (sums << 32) | F32.unwrap(sum);
         }
     }
 

@@ -73,11 +73,28 @@ struct Dispute {
     uint32 word;
 }
 
+/// @dev Bytes of an encoded dispute without nodes: its members, and how many nodes there are.
+uint256 constant DISPUTE_BYTES = 20 * 32;
+
 using {commitment, winner, mover, isWorked, party} for Dispute global;
 
 /// @dev What a court keeps of a dispute that goes on.
 function commitment(Dispute memory dispute) pure returns (bytes32) {
     return keccak256(abi.encode(dispute));
+}
+
+/// @dev The same of a dispute that lies in calldata, whose bytes are hashed as they are: whatever is not encoded as `abi.encode` does
+/// it has another hash, and is no dispute that goes on. Saves taking it apart and putting it together again, in the call that has
+/// a bar. A fuzz test holds the two together.
+function commitmentInCalldata(Dispute calldata dispute) pure returns (bytes32 hash) {
+    uint256 size = DISPUTE_BYTES + 32 * dispute.nodes.length;
+    assembly ("memory-safe") {
+        // Behind the free memory, which stays free.
+        let at := mload(0x40)
+        mstore(at, 32)
+        calldatacopy(add(at, 32), dispute, size)
+        hash := keccak256(at, add(size, 32))
+    }
 }
 
 /// @dev What a court keeps of one that was decided, from what it kept until then. No dispute encodes to 64 bytes, so this
@@ -93,9 +110,14 @@ function mover(Dispute memory dispute) pure returns (Side) {
 
 /// @dev Who wins if the dispute ends now, for this reason. Who was to move is the one that was silent, or that accused.
 function winner(Dispute memory dispute, Reason reason) pure returns (Side) {
+    return winnerOf(dispute.isHostsTurn, reason);
+}
+
+/// @dev The same of any dispute in which the host is to move, or the challenger.
+function winnerOf(bool isHostsTurn, Reason reason) pure returns (Side) {
     if (reason == Reason.HostLied) return Side.Challenger;
     bool isMovers = reason == Reason.WorkerLied;
-    return isMovers == dispute.isHostsTurn ? Side.Host : Side.Challenger;
+    return isMovers == isHostsTurn ? Side.Host : Side.Challenger;
 }
 
 /// @dev Whether the disputed word is worked out, so that only an accusation can follow.

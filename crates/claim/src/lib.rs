@@ -41,4 +41,4 @@ pub use receipt::{ARITHMETIC_VERSION, Engine, Finish, KvType, Price, RECEIPT_VER
 pub use request::{Endpoint, request_hash};
 pub use sampling::{Grammar, Sampling};
 pub use seed::{SeedError, SeedKind, SeedProof};
-pub use state::state_hash;
+pub use state::{STATE_PIECE_LEN, state_hash};

@@ -97,7 +97,7 @@ fn state_chain() {
 
 #[test]
 fn state() {
-    check(100, "0x2555925ae4ac3db03d18dc477229eef3b90694ee6570dee4d592cead2761addd", |generator| {
+    check(100, "0xbbf09214b0711fd5372b35762965e7fc186e1d52e685031f75b05aa0c5d620c6", |generator| {
         let state = generator.vec(3000, |generator| f32::from_bits(generator.u64() as u32));
         state_hash(&state).as_bytes().to_vec()
     });

@@ -177,7 +177,11 @@ fn the_hashes_are_what_the_page_spells_out() {
     let start = by_hand("candor/1/output", &[]);
     assert_eq!(chain.root().get(), by_hand("candor/1/output", &[start.as_bytes(), &[7, 0, 0, 0], &[0; 4]]));
     let state = claim::state_hash(&[1.0, -0.0]);
-    assert_eq!(state.get(), by_hand("candor/1/state", &[&length, &[0, 0, 0x80, 0x3f], &[0, 0, 0, 0x80]]));
+    let values = Digest::sha256(&[0, 0, 0x80, 0x3f, 0, 0, 0, 0x80]);
+    assert_eq!(state.get(), by_hand("candor/1/state", &[&length, values.as_bytes()]));
+    let (piece, rest) = (Digest::sha256(&[0; 1024]), Digest::sha256(&[0; 4]));
+    let parts = [&257_u64.to_le_bytes()[..], piece.as_bytes(), rest.as_bytes()];
+    assert_eq!(claim::state_hash(&[0.0; 257]).get(), by_hand("candor/1/state", &parts));
     let chain: claim::StateChain = [state].into_iter().collect();
     let start = by_hand("candor/1/states", &[]);
     assert_eq!(chain.root().get(), by_hand("candor/1/states", &[start.as_bytes(), state.as_bytes(), &[0; 4]]));

@@ -5,8 +5,10 @@ use std::num::NonZeroUsize;
 
 use arith::{Isa, Machine, Pool, WeightType};
 use claim::{Digest, Grammar, KvType, Origin, PromptToken, Sampling, Seed, TokenCount, TokenId};
-use court::judge::{Docket, Party, Ruling, Weights, accuse, judge, open, working, working_height};
-use court::trace::{Answer, EngineTrace, MOVE_BITS, Part, Trace as _, tree};
+use court::judge::{
+    Docket, OpeningError, Party, Ruling, Weights, accuse, judge, open, rehearse, steps, working, working_height,
+};
+use court::trace::{Answer, EngineTrace, Part, Trace as _, tree};
 use model::Model;
 use specimen::Specimen;
 
@@ -32,24 +34,6 @@ fn answer(model: &Model, temperature: f32, prompt: usize, output: usize) -> Answ
     };
     let seed = Seed::new(Digest::sha256(b"seed"));
     Answer { prompt: prompt.collect(), output: vec![TokenId::new(1); output], sampling, seed, kv: KvType::F16 }
-}
-
-/// The docket of the word at `address`, every level opened from `trace`, and the children that were shown.
-fn docket(trace: &mut EngineTrace<'_>, address: u64, word: u32, working: &[u32]) -> (Docket, Vec<Vec<Digest>>) {
-    let height = trace.height();
-    let mut nodes = Vec::new();
-    let mut children = Vec::new();
-    for level in 0..trace.levels() {
-        let at = height - level * MOVE_BITS;
-        nodes.push(trace.node(at, address >> at).unwrap());
-        if at > MOVE_BITS {
-            children.push(trace.children(at, address >> at).unwrap());
-        }
-    }
-    let length = working.len() as u32;
-    let working_root = tree::node_of(working, working_height(length));
-    let statement = trace.statement().clone();
-    (Docket { statement, address, word, nodes, working_root, working_length: length }, children)
 }
 
 /// Checks the words `picked` of every vector of `positions`; returns how many steps were judged.
@@ -85,24 +69,18 @@ fn check_word(
     let statement = trace.statement().clone();
     let mut party = Party { trace, weights, prompt: &answer.prompt };
     let words = working(&mut party, &statement, address, word).unwrap();
-    let (docket, children) = docket(trace, address, word, &words);
+    let (docket, children) = rehearse(trace, &statement, (address, word), &words).unwrap();
     let mut party = Party { trace, weights, prompt: &answer.prompt };
     assert!(accuse(&mut party, &docket, &children, &words).is_err(), "{name}: nothing is wrong");
-    // The last step gives the word; a few before it stand for the rest.
-    let mut judged = 0;
-    let mut step = 0;
-    loop {
+    let judged = steps(&mut party, &docket, &words).unwrap();
+    for step in 0..judged {
         let accusation = open(&mut party, &docket, &children, &words, step).unwrap();
-        match judge(&docket, step, &accusation.data, &accusation.path) {
-            Ok(ruling) => assert_eq!(ruling, Ruling::AccuserLies, "{name}, step {step}"),
-            Err(error) => {
-                assert_eq!(error, court::judge::OpeningError::NoSuchStep { step }, "{name}");
-                break;
-            }
-        }
-        judged += 1;
-        step += 1;
+        let ruling = judge(&docket, step, &accusation.data, &accusation.path);
+        assert_eq!(ruling, Ok(Ruling::AccuserLies), "{name}, step {step}");
     }
+    let accusation = open(&mut party, &docket, &children, &words, judged).unwrap();
+    let ruling = judge(&docket, judged, &accusation.data, &accusation.path);
+    assert_eq!(ruling, Err(OpeningError::NoSuchStep { step: judged }), "{name}");
     // A wrong word, and a wrong word of the working, are found.
     let lie = Docket { word: word ^ 1, ..docket.clone() };
     let accusation = accuse(&mut party, &lie, &children, &words).unwrap();
@@ -117,7 +95,7 @@ fn check_word(
             assert_eq!(ruling, Ok(Ruling::WorkerLies), "{name}: word {middle} of the working");
         }
     }
-    judged
+    judged as usize
 }
 
 #[test]
@@ -149,4 +127,54 @@ fn the_trace_draws_as_the_sampler_does() {
     let outputs: claim::OutputChain = trace.drawn().iter().copied().collect();
     assert_eq!(trace.roots().1, outputs.root());
     assert_ne!(Part::Token, Part::Drawn);
+}
+
+/// Words of a working that no step makes are shown with others, and nothing hangs on them: a worker that fills them, and counts them
+/// in, is refuted at every step that reads around them.
+#[test]
+fn words_that_no_step_makes_decide_nothing() {
+    let specimen = Specimen { architecture: "gemma3", context_length: 128, ..Specimen::llama(WeightType::Q4_1) };
+    let (file, machine) = (specimen.to_gguf(), machine());
+    let model = Model::load(&file, &machine, &|_| ()).unwrap();
+    let weights = Weights::new(&file, &model).unwrap();
+    let answer = answer(&model, 0.0, 100, 3);
+    let mut trace = EngineTrace::new(&model, &machine, &answer, &mut |_, _| ()).unwrap();
+    let statement = trace.statement().clone();
+    let place = statement.layout().find(0, Part::Mixed).unwrap();
+    let address = (101 << statement.layout().bits()) + u64::from(place.start + 3);
+    let word = trace.words(address, 1).unwrap()[0];
+    let mut party = Party { trace: &mut trace, weights: &weights, prompt: &answer.prompt };
+    let right = working(&mut party, &statement, address, word).unwrap();
+    let committed = |docket: &Docket, words: &[u32]| {
+        let working_root = tree::node_of(words, working_height(words.len() as u32));
+        Docket { working_root, ..docket.clone() }
+    };
+    let (docket, children) = rehearse(&mut trace, &statement, (address, word), &right).unwrap();
+    let mut party = Party { trace: &mut trace, weights: &weights, prompt: &answer.prompt };
+    // A word whose change no step notices is one that no step makes.
+    let mut filled = right.clone();
+    let mut free = 0;
+    for index in 0..right.len() {
+        let mut changed = right.clone();
+        changed[index] ^= 0x4000_0000;
+        if accuse(&mut party, &docket, &children, &changed).is_err() {
+            filled[index] = 1.0_f32.to_bits();
+            free += 1;
+        }
+    }
+    assert!(free > 16, "{free} words between the sections");
+    let full = committed(&docket, &filled);
+    for step in 0..steps(&mut party, &full, &filled).unwrap() {
+        let opened = open(&mut party, &full, &children, &filled, step).unwrap();
+        assert_eq!(judge(&full, step, &opened.data, &opened.path), Ok(Ruling::AccuserLies), "step {step}");
+    }
+    for index in 0..right.len() {
+        let mut wrong = filled.clone();
+        wrong[index] ^= 0x0400_0000;
+        let lie = committed(&docket, &wrong);
+        if let Ok(accusation) = accuse(&mut party, &lie, &children, &wrong) {
+            let ruling = judge(&lie, accusation.step, &accusation.data, &accusation.path);
+            assert_eq!(ruling, Ok(Ruling::WorkerLies), "word {index}");
+        }
+    }
 }

@@ -179,10 +179,15 @@ alloy::sol! {
         bytes32 modelRoot;
         bytes32 promptRoot;
         bytes32 seed;
-        uint8 kv;
-        uint32 prompt;
-        uint32 output;
-        uint32 temperature;
+        uint256 terms;
+        Shape shape;
+    }
+
+    #[derive(Debug)]
+    struct Shape {
+        uint256 sizes;
+        uint256 traits;
+        uint256[4] places;
     }
 
     #[derive(Debug)]

@@ -1,12 +1,13 @@
 //! A dispute in the words of the contracts: statements, moves, and the judge's calls.
 
-use alloy::primitives::{B256, Bytes, FixedBytes};
+use alloy::primitives::{B256, Bytes, FixedBytes, U256};
 use alloy::sol_types::SolValue as _;
+use arith::RopeStyle;
 use claim::merkle::{self, MerkleError};
 use claim::{Digest, Evidence, Receipt, Sampling};
 use court::judge::{Docket, Statement};
 use court::trace::Part;
-use model::Model;
+use model::{Gate, Model};
 
 use crate::abi;
 
@@ -21,17 +22,83 @@ fn words(digests: &[Digest]) -> Vec<B256> {
 
 /// What the judge calls the context of a statement.
 pub fn context(statement: &Statement) -> Bytes {
-    let kv = statement.kv.code();
+    let terms = [
+        u32::from(statement.kv.code()),
+        statement.prompt.get(),
+        statement.output.get(),
+        statement.temperature.to_bits(),
+    ];
     let stated = abi::Statement {
         modelRoot: word(statement.model_root.get()),
         promptRoot: word(statement.prompt_root.get()),
         seed: word(statement.seed.get()),
-        kv,
-        prompt: statement.prompt.get(),
-        output: statement.output.get(),
-        temperature: statement.temperature.to_bits(),
+        terms: packed(&terms),
+        shape: shape(statement),
     };
     stated.abi_encode().into()
+}
+
+/// Numbers of 32 bits in one word, the last one lowest.
+fn packed(numbers: &[u32]) -> U256 {
+    numbers.iter().fold(U256::ZERO, |word, &number| word << 32 | U256::from(number))
+}
+
+/// What the judge knows of a model: `contracts/src/court/answers/Shape.sol`.
+fn shape(statement: &Statement) -> abi::Shape {
+    let shape = &statement.shape;
+    let flags = [
+        true,
+        shape.rotary_style == RopeStyle::Halves,
+        shape.gate == Gate::Gelu,
+        shape.has_bias,
+        shape.has_head_norm,
+        shape.has_post_norm,
+        statement.is_tied,
+    ];
+    let flags = flags.iter().rev().fold(0, |bits, &flag| bits << 1 | u32::from(flag));
+    abi::Shape {
+        sizes: packed(&[
+            shape.width,
+            shape.feed_forward,
+            shape.vocabulary,
+            shape.context_length,
+            shape.layers,
+            shape.heads,
+            shape.kv_heads,
+            shape.head_dim,
+        ]),
+        traits: packed(&[
+            shape.norm_epsilon.to_bits(),
+            shape.embedding_scale.to_bits(),
+            shape.window_keys,
+            shape.window_period,
+            flags,
+        ]),
+        places: places(statement),
+    }
+}
+
+/// Where the vectors of a position lie: `contracts/src/court/answers/Layout.sol`.
+fn places(statement: &Statement) -> [U256; 4] {
+    /// Words in the unit that places are counted in, and the place of what is not there.
+    const UNIT: u32 = 128;
+    const ABSENT: u32 = 0xffff;
+    let layout = statement.layout();
+    let (head, stride) = layout.layers();
+    let tail = head + stride * statement.shape.layers;
+    let parts = Part::ALL.iter().map(|&part| {
+        let is_of_head = matches!(part, Part::Token | Part::Embedding);
+        if let (Some(place), false) = (layout.find(0, part), is_of_head) {
+            return (place.start - head) / UNIT;
+        }
+        let place = layout.find(statement.shape.layers, part);
+        place.map_or(ABSENT, |place| if is_of_head { place.start } else { place.start - tail } / UNIT)
+    });
+    let numbers: Vec<u32> = parts.chain([head / UNIT, stride / UNIT, layout.bits()]).collect();
+    std::array::from_fn(|word| {
+        let number = |i: usize| numbers.get(16 * word + i).copied().unwrap_or(0);
+        (0..16).fold(U256::ZERO, |packed, i| packed << 16 | U256::from(number(i)))
+    })
 }
 
 /// The judge's docket.
@@ -52,32 +119,14 @@ pub fn judge_call(at: &Docket, step: u32, data: &[u8], path: &[Digest]) -> abi::
     abi::ArithmeticJudge::judgeCall { docket: docket(at), context, step, data, path: words(path) }
 }
 
-/// The inputs of a step as the judge takes them: the chapter that has its rule goes before.
+/// The inputs of a step as the judge takes them: the number of the vector that the disputed word lies in, or behind, goes before.
 pub fn judge_data(at: &Docket, data: &[u8]) -> Bytes {
-    let mut inputs = vec![chapter(at)];
+    let layout = at.statement.layout();
+    let offset = at.address & ((1 << layout.bits()) - 1);
+    let part = layout.at_or_before(offset as u32).map_or(Part::Token, |place| place.part);
+    let mut inputs = vec![part.number()];
     inputs.extend(data);
     inputs.into()
-}
-
-/// Which of the judge's chapters has the rule of the disputed word.
-fn chapter(docket: &Docket) -> u8 {
-    use Part::{
-        AttentionNorm, AttentionOutput, AttentionPostNorm, Best, Down, Drawn, Embedding, FeedNorm, FeedPostNorm,
-        FinalNorm, Gate, Key, KeyBias, KeyNorm, Links, Logits, Mixed, Query, QueryBias, QueryNorm, State, Token, Up,
-        Value, ValueBias, Weights,
-    };
-    let layout = docket.statement.layout();
-    let offset = docket.address & ((1 << layout.bits()) - 1);
-    match layout.locate(offset as u32).map(|(place, _)| place.part) {
-        Some(Query | Key | Value | AttentionOutput | Gate | Up | Down | Logits) => 1,
-        Some(
-            AttentionNorm | AttentionPostNorm | QueryNorm | KeyNorm | FeedNorm | FeedPostNorm | FinalNorm | Embedding
-            | QueryBias | KeyBias | ValueBias,
-        ) => 2,
-        Some(Mixed) => 3,
-        Some(Token | State | Links | Best | Weights | Drawn) => 4,
-        _ => 0,
-    }
 }
 
 /// What shows the judge the shape of a model.

@@ -22,6 +22,6 @@ pub use config::{Config, ConfigError, Gate, SlidingWindow};
 pub use forward::{ForwardError, Logits, Span, Workspace};
 pub use kv::{KvCache, PAGE_POSITIONS, storage};
 pub use load::{LoadError, Model};
-pub use root::{LEAF_WEIGHTS, Part};
+pub use root::{Part, leaf_weights};
 pub use tap::{Deaf, Stage, Tap};
 pub use weights::WeightsError;

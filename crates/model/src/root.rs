@@ -1,8 +1,9 @@
 //! The model root: one hash over everything that decides an answer's bits.
 //!
 //! The root is the SHA-256 Merkle root over named parts, in the order of their names: every tensor, the hyper-parameters,
-//! the rotary tables, and the tokenizer's metadata, the chat template included. A tensor's leaf is one run of at most 512
-//! weights of one row, in the bytes of the file, so that a contract can open just the weights of one disputed product.
+//! the rotary tables, and the tokenizer's metadata, the chat template included. A tensor's leaf is one run of at most 256
+//! weights of one row, or 64 that are no blocks, in the bytes of the file, so that a contract can open just the weights of
+//! one disputed product.
 //! The order of parts in the file, its alignment and its other metadata do not count.
 
 use std::sync::Mutex;
@@ -19,8 +20,11 @@ use crate::gguf::{Array, ElementKind, Gguf, TensorInfo, Value, tensor_kind};
 use crate::load::Release;
 use crate::rotary::RotaryTable;
 
-/// Weights in a leaf: what one contract call can multiply.
-pub const LEAF_WEIGHTS: usize = 512;
+/// Weights in a leaf, what one contract call can multiply: 256 in blocks of so many, or 64 numbers that are multiplied one by
+/// one.
+pub const fn leaf_weights(block_len: usize) -> usize {
+    if block_len == 1 { 64 } else { 256 }
+}
 
 /// A named part of a model and its digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,9 +95,9 @@ fn tensor_parts(gguf: &Gguf<'_>, machine: &Machine, release: &Release<'_>) -> Ve
 fn tensor_digest(gguf: &Gguf<'_>, tensor: &TensorInfo) -> Digest {
     let bytes = gguf.tensor_bytes(tensor);
     let columns = tensor.dims.first().copied().unwrap_or(1).max(1) as usize;
-    // The reader has checked that rows are whole blocks, so a leaf of 512 weights is whole blocks as well.
+    // The reader has checked that rows are whole blocks, so a leaf of 256 weights is whole blocks as well.
     let (block_len, block_bytes) = tensor_kind(tensor.kind).map_or((1, 1), |kind| (kind.block_len, kind.block_bytes));
-    let leaf_bytes = LEAF_WEIGHTS / block_len as usize * block_bytes as usize;
+    let leaf_bytes = leaf_weights(block_len as usize) / block_len as usize * block_bytes as usize;
     let row_bytes = columns / block_len as usize * block_bytes as usize;
     let leaves = bytes.chunks(row_bytes.max(1)).flat_map(|row| row.chunks(leaf_bytes.max(1)));
     let root = counted_root(domain::MODEL_TENSOR, leaves);

@@ -168,24 +168,24 @@ fn real_models() -> [Real; 3] {
             path: shared.join("stories260K.F32.gguf"),
             length: 300,
             hashes: [
-                "0x825109375b11fa164ab5fe3a8db610f80fab3a308fae7b00fe29c19f9abf188b",
-                "0xd099424898267ad089dc640b314c47dcbfb9671e3dd10eac5e8f119fc2c4277e",
+                "0x4eb1afe3e0de06d656a48b8b730871c8e3a0267a14825d383152710395352881",
+                "0xc98b7383e0326fbb96bd760abdbf0c533e023b61ced8197754cc654ddde12509",
             ],
         },
         Real {
             path: shared.join("minimind2-small.Q8_0.gguf"),
             length: 24,
             hashes: [
-                "0x1a3b226475fdb7edccf496e81e2f3809d7f6565cfb182de2052632d48f169ebb",
-                "0x064a8719b28bba634001f6d50adaaf9d43a0bd44a57772979487b7f8d90ba17d",
+                "0xe4a6a2093d28b4c65ac121db9b3f46226f767fb1b4be36b0b3dc83cd770c20bc",
+                "0xdc4f832927143f607b4ca083e82e975d916237474d3cdeba458fd7330f9fdb9c",
             ],
         },
         Real {
             path: home.join(".cache/candor/models/smollm2-135m-instruct-q4_1.gguf"),
             length: 12,
             hashes: [
-                "0x808bbd7b10d7a7deb1bfd72f83bb38ed8469a342dc607d5d1499690cfb5214c4",
-                "0xb024ac8d205aa1ff4276411d0e79549768a55ac2e362572152039c654d82e48c",
+                "0x1f2b50e500b39d710dcde79de24296cbd9d5384de856eaa21e05b850e81a736f",
+                "0x6fb5123df56666001bd106e5fd6300eb85780d9b5a17de77bda1e2fd95513e3d",
             ],
         },
     ]

@@ -4,10 +4,12 @@ pragma solidity 0.8.37;
 import {F32, ZERO, fromBits} from "../../judge/Binary32.sol";
 import {Functions} from "../../judge/Functions.sol";
 import {Vectors} from "../../judge/Vectors.sol";
+import {Words} from "../../judge/Words.sol";
 import {Domains} from "../Domains.sol";
-import {Case, Inputs} from "./Case.sol";
+import {Case} from "./Case.sol";
 import {Findings, Found, Outcome} from "./Found.sol";
 import {Hashes} from "./Hashes.sol";
+import {Inputs} from "./Inputs.sol";
 import {Part} from "./Layout.sol";
 
 /// @title From logits to a token
@@ -17,9 +19,9 @@ library Draws {
     uint256 private constant RUN = 64;
 
     /// @notice The largest logit and its index. Steps: both for every prefix of 64 logits more; the word.
-    function best(Case memory c, uint256 step) internal view returns (Found memory found) {
+    function best(Case memory c, uint256 step) internal view returns (Found memory) {
         unchecked {
-            uint256 vocabulary = c.shape.vocabulary;
+            uint256 vocabulary = c.statement.shape.sizes.vocabulary();
             uint256 runs = (vocabulary + RUN - 1) / RUN;
             if (c.workingLength != 2 * runs) return Findings.without(Outcome.Malformed);
             if (step > runs) return Findings.without(Outcome.NoSuchStep);
@@ -42,9 +44,7 @@ library Draws {
                 if (logit.isGreaterThan(max)) (max, token) = (logit + ZERO, step * RUN + i);
             }
             if (!max.isFinite()) return Findings.without(Outcome.NotFinite);
-            found.target = 2 * step;
-            found.count = 2;
-            (found.words[0], found.words[1]) = (F32.unwrap(max), token);
+            return Findings.words(2 * step, 2, ((uint256(F32.unwrap(max)) << 32) | token) << 192);
         }
     }
 
@@ -52,10 +52,10 @@ library Draws {
     function weight(Case memory c, uint256 step) internal view returns (Found memory) {
         unchecked {
             uint256 both;
-            if (c.statement.temperature != 0) {
+            if (c.statement.terms.temperature() != 0) {
                 F32 logit = fromBits(c.word(Part.Logits, c.index / 2));
                 F32 max = fromBits(c.word(Part.Best, 0));
-                both = Functions.sampleWeight(logit, max, fromBits(c.statement.temperature));
+                both = Functions.sampleWeight(logit, max, fromBits(c.statement.terms.temperature()));
             }
             return Findings.direct(c.workingLength, step, (both >> (32 * (c.index & 1))) & 0xffffffff);
         }
@@ -63,10 +63,12 @@ library Draws {
 
     /// @notice The drawn token. With a temperature the steps add up, over every prefix of 64 tokens more, all weights and those of
     /// the tokens that come before the drawn one in the order of weights.
-    function drawn(Case memory c, uint256 step) internal view returns (Found memory found) {
+    function drawn(Case memory c, uint256 step) internal view returns (Found memory) {
         unchecked {
-            if (c.statement.temperature == 0) return Findings.direct(c.workingLength, step, c.word(Part.Best, 1));
-            uint256 vocabulary = c.shape.vocabulary;
+            if (c.statement.terms.temperature() == 0) {
+                return Findings.direct(c.workingLength, step, c.word(Part.Best, 1));
+            }
+            uint256 vocabulary = c.statement.shape.sizes.vocabulary();
             uint256 runs = (vocabulary + RUN - 1) / RUN;
             if (c.workingLength != 4 * runs) return Findings.without(Outcome.Malformed);
             if (step > runs) return Findings.without(Outcome.NoSuchStep);
@@ -87,22 +89,29 @@ library Draws {
     function _add(Case memory c, uint256 step, uint256 own, uint256 total, uint256 before)
         private
         view
-        returns (Found memory found)
+        returns (Found memory)
     {
         unchecked {
-            uint256 count = c.shape.vocabulary - step * RUN;
+            uint256 count = c.statement.shape.sizes.vocabulary() - step * RUN;
             if (count > RUN) count = RUN;
             bytes calldata weights = c.trace(Part.Weights, 2 * step * RUN, 2 * count, 7);
-            for (uint256 i; i < count; ++i) {
-                uint256 other = _long(weights, 2 * i);
-                total += other;
-                if (other > own || (other == own && step * RUN + i < c.claimed)) before += other;
+            // Among equals those before the drawn one come first; of these runs, so many.
+            uint256 first = step * RUN;
+            uint256 earlier = c.claimed > first ? c.claimed - first : 0;
+            for (uint256 i; i < count;) {
+                // Four numbers of 64 bits at a time, the low half of each above.
+                uint256 four = Words.swapped(Words.load(weights, 8 * i));
+                uint256 end = i + 4 < count ? i + 4 : count;
+                for (uint256 shift = 192; i < end; ++i) {
+                    uint256 other = _halves(four >> shift);
+                    total += other;
+                    // No weight is less than nothing, so one more than it says "or equal".
+                    if (other + (i < earlier ? 1 : 0) > own) before += other;
+                    shift -= 64;
+                }
             }
             // Sums of 64 bits, as the engine has them.
-            found.target = 4 * step;
-            found.count = 4;
-            (found.words[0], found.words[1]) = (uint32(total), uint32(total >> 32));
-            (found.words[2], found.words[3]) = (uint32(before), uint32(before >> 32));
+            return Findings.words(4 * step, 4, (_halves(total) << 192) | (_halves(before) << 128));
         }
     }
 
@@ -117,6 +126,11 @@ library Draws {
             bool isHit = before <= threshold && threshold - before < own;
             return isHit ? Findings.word(c.claimed) : Findings.without(Outcome.Impossible);
         }
+    }
+
+    /// @dev The two words of a number of 64 bits, the low one above; or the number of two such words.
+    function _halves(uint256 x) private pure returns (uint256) {
+        return ((x & 0xffffffff) << 32) | ((x >> 32) & 0xffffffff);
     }
 
     /// @dev A number of 64 bits, low word first.

@@ -2,8 +2,10 @@
 pragma solidity 0.8.37;
 
 import {IChecker} from "../../interfaces/IChecker.sol";
-import {Case, Inputs} from "./Case.sol";
+import {Words} from "../../judge/Words.sol";
+import {Case} from "./Case.sol";
 import {Found, Outcome} from "./Found.sol";
+import {Inputs} from "./Inputs.sol";
 import {Layout, Part} from "./Layout.sol";
 
 /// @title The judge: one step of a working, computed again
@@ -17,16 +19,16 @@ library Judging {
 
     uint256 private constant TILE_HEIGHT = 4;
 
-    /// @notice Fills in where the disputed word lies.
-    function locate(Case memory c) internal pure {
+    /// @notice Fills in where the disputed word lies, with the number of the last part that begins at or before it.
+    function locate(Case memory c, uint256 part) internal pure {
         unchecked {
-            c.places = Layout.places(c.shape);
-            c.bits = Layout.bitsOf(c.places.words);
+            // Addresses are below 2^64, lengths below 2^32.
+            c.bits = Layout.bits(c.statement.shape);
             c.position = c.wordAddress >> c.bits;
             uint256 offset = c.wordAddress & ((1 << c.bits) - 1);
-            (c.part, c.layer, c.index) = Layout.locate(c.places, c.shape, offset);
-            uint256 positions = uint256(c.statement.prompt) + c.statement.output - 1;
-            if (c.position >= positions) c.part = Part.None;
+            bool isBetween;
+            (isBetween, c.layer, c.index) = Layout.locate(c.statement.shape, part, offset);
+            c.part = isBetween || c.position >= c.statement.terms.positions() ? Part.None : Part(part);
             uint256 tiles = (c.workingLength + 15) / 16;
             c.workingHeight = TILE_HEIGHT;
             while (1 << (c.workingHeight - TILE_HEIGHT) < tiles) ++c.workingHeight;
@@ -36,31 +38,37 @@ library Judging {
     /// @notice Whether the disputed word is 0 because nothing lies there: between vectors, after the last position, and where no
     /// token is drawn.
     function isNothing(Case memory c) internal pure returns (bool) {
-        Part part = c.part;
-        if (part == Part.None) return true;
-        bool isDraw = part == Part.Logits || part == Part.Best || part == Part.Weights || part == Part.Drawn;
-        // There is a prompt, so the difference does not wrap: `admit` has seen to it.
-        return isDraw && c.position < c.statement.prompt - 1;
+        unchecked {
+            Part part = c.part;
+            if (part < Part.Logits || part == Part.Links || part == Part.Token || part == Part.Embedding) return false;
+            // Nothing, or what belongs to a draw. There is a prompt, so the difference does not wrap.
+            return part == Part.None || c.position < c.statement.terms.prompt() - 1;
+        }
     }
 
     /// @notice The ruling on what was found, once everything that was handed in is read.
-    function conclude(Case memory c, Found memory found, uint256 step) internal view returns (IChecker.Ruling) {
-        IChecker.Ruling ruling = _ruling(c, found, step);
-        if (!c.isAtEnd()) revert LeftOver();
-        return ruling;
+    function conclude(Case memory c, Found memory found, uint256 step) internal view returns (IChecker.Ruling ruling) {
+        ruling = _ruling(c, found, step);
+        require(c.isAtEnd(), LeftOver());
     }
 
     function _ruling(Case memory c, Found memory found, uint256 step) private view returns (IChecker.Ruling) {
-        if (found.outcome == Outcome.NoSuchStep) revert NoSuchStep(step);
+        require(found.outcome != Outcome.NoSuchStep, NoSuchStep(step));
         if (found.outcome == Outcome.NotFinite) return IChecker.Ruling.HostLies;
         if (found.outcome != Outcome.Words) return IChecker.Ruling.WorkerLies;
-        if (found.isWord) {
-            return found.words[0] == c.claimed ? IChecker.Ruling.AccuserLies : IChecker.Ruling.WorkerLies;
+        bool isSame = found.isWord ? found.low >> 224 == c.claimed : _isSame(c, found);
+        return isSame ? IChecker.Ruling.AccuserLies : IChecker.Ruling.WorkerLies;
+    }
+
+    /// @dev Whether the working says what was found.
+    function _isSame(Case memory c, Found memory found) private view returns (bool) {
+        unchecked {
+            // Offsets are within the tile's 64 bytes.
+            bytes calldata tile = c.workingTile(found.target / 16);
+            uint256 first = Words.swapped(Words.load(tile, 4 * (found.target & 8)));
+            if (found.count == 16) return first == found.low && Words.swapped(Words.load(tile, 32)) == found.high;
+            uint256 cut = 256 - 32 * found.count;
+            return (first << (32 * (found.target & 7))) >> cut == found.low >> cut;
         }
-        bytes calldata tile = c.workingTile(found.target / 16);
-        for (uint256 i; i < found.count; ++i) {
-            if (Inputs.wordOf(tile, found.target % 16 + i) != found.words[i]) return IChecker.Ruling.WorkerLies;
-        }
-        return IChecker.Ruling.AccuserLies;
     }
 }

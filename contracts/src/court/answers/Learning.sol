@@ -5,10 +5,10 @@ import {ModelRoot} from "../../types/Ids.sol";
 import {CountedTree} from "../CountedTree.sol";
 import {Domains} from "../Domains.sol";
 import {Receipts} from "../Receipts.sol";
-import {Statement} from "./Case.sol";
 import {Hashes} from "./Hashes.sol";
-import {Layout, Part, Places} from "./Layout.sol";
-import {BIAS, GELU, HALVES, HEAD_NORM, KNOWN, POST_NORM, Shape, TIED} from "./Shape.sol";
+import {Layout} from "./Layout.sol";
+import {BIAS, GELU, HALVES, HEAD_NORM, KNOWN, POST_NORM, Shape, TIED, packSizes, packTraits} from "./Shape.sol";
+import {Statement, packTerms} from "./Statement.sol";
 
 /// @notice What opens the roots of a receipt as far as the judge needs it.
 struct Opening {
@@ -52,8 +52,6 @@ library Learning {
     error WrongHead(uint256 parts);
     /// @notice A number is larger than any model has it.
     error NumberTooLarge(uint256 index, uint256 number);
-    /// @notice A position of such a model is larger than a trace can be.
-    error TooManyWords(uint256 words);
     /// @notice An opening leads to another root than the receipt has.
     error WrongOpening(bytes32 expected, bytes32 found);
     /// @notice The receipt is for nothing that can be traced.
@@ -64,7 +62,7 @@ library Learning {
     error EngineNotJudged(uint16 arithmetic, uint8 kv);
 
     string private constant HEAD = "tensor/output.weight";
-    uint256 private constant WORDS_MAX = 1 << 25;
+    uint256 private constant SIZE_MAX = 1 << 24;
     uint256 private constant POSITIONS_MAX = 1 << 24;
     uint256 private constant NUMBERS = 17;
 
@@ -78,25 +76,25 @@ library Learning {
             encoded = abi.encodePacked(encoded, Hashes.le64(n[i]));
         }
         _check(root, model.hyperParameters, "hyper-parameters", sha256(encoded));
-        shape.flags = KNOWN | _flags(model.architecture);
-        shape.layers = _small(n, 0);
-        shape.width = _small(n, 1);
-        shape.feedForward = _small(n, 2);
-        shape.heads = _small(n, 3);
-        shape.keyHeads = _small(n, 4);
-        shape.headWidth = _small(n, 5);
-        shape.contextLength = _small(n, 6);
-        shape.vocabulary = _small(n, 7);
-        // Bits of binary32.
-        shape.epsilon = uint32(n[8]);
-        if (n[12] != 0) shape.flags |= HALVES;
-        shape.embeddingScale = uint32(n[13]);
-        shape.windowKeys = _small(n, 14);
-        shape.windowPeriod = _small(n, 15);
-        if (n[16] != 0) shape.flags |= GELU;
-        if (!_hasHead(root, model.head)) shape.flags |= TIED;
-        uint256 words = Layout.places(shape).words;
-        require(words <= WORDS_MAX, TooManyWords(words));
+        shape.sizes = packSizes(
+            [
+                _small(n, 1),
+                _small(n, 2),
+                _small(n, 7),
+                _small(n, 6),
+                _small(n, 0),
+                _small(n, 3),
+                _small(n, 4),
+                _small(n, 5)
+            ]
+        );
+        uint256 flags = KNOWN | _flags(model.architecture);
+        if (n[12] != 0) flags |= HALVES;
+        if (n[16] != 0) flags |= GELU;
+        if (!_hasHead(root, model.head)) flags |= TIED;
+        // Two of them are bits of binary32.
+        shape.traits = packTraits([0, 0, 0, uint32(n[8]), uint32(n[13]), _small(n, 14), _small(n, 15), flags]);
+        shape.places = Layout.places(shape.sizes, shape.traits);
     }
 
     /// @notice What a receipt states, once it is opened.
@@ -120,16 +118,7 @@ library Learning {
         stated.modelRoot = ModelRoot.unwrap(receipt.modelRoot);
         stated.promptRoot = receipt.promptRoot;
         stated.seed = receipt.seed;
-        stated.kv = receipt.kv;
-        stated.prompt = opened.prompt;
-        stated.output = opened.output;
-        stated.temperature = _temperature(opened.sampling);
-    }
-
-    /// @notice The first word of the links of a position.
-    function linksOf(Shape memory shape) internal pure returns (uint256) {
-        Places memory places = Layout.places(shape);
-        return Layout.start(places, shape.layers, Part.Links);
+        stated.terms = packTerms(receipt.kv, opened.prompt, opened.output, _temperature(opened.sampling));
     }
 
     /// @dev The temperature of a sampling in which it alone decides the draws.
@@ -146,7 +135,7 @@ library Learning {
         }
     }
 
-    function _flags(string calldata architecture) private pure returns (uint32) {
+    function _flags(string calldata architecture) private pure returns (uint256) {
         bytes32 name = keccak256(bytes(architecture));
         if (name == keccak256("llama")) return 0;
         if (name == keccak256("qwen2")) return BIAS;
@@ -155,10 +144,9 @@ library Learning {
         revert UnknownArchitecture(architecture);
     }
 
-    function _small(uint64[17] calldata numbers, uint256 index) private pure returns (uint32) {
-        uint256 number = numbers[index];
-        require(number <= WORDS_MAX, NumberTooLarge(index, number));
-        return uint32(number);
+    function _small(uint64[17] calldata numbers, uint256 index) private pure returns (uint256 number) {
+        number = numbers[index];
+        require(number <= SIZE_MAX, NumberTooLarge(index, number));
     }
 
     function _hasHead(bytes32 root, Opened[] calldata head) private view returns (bool) {

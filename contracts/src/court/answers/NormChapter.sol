@@ -10,10 +10,14 @@ import {Norms} from "./Norms.sol";
 
 /// @title The rules of norms, and of words that follow from one weight
 contract NormChapter is Chapter {
-    function _has(Part part) internal pure override returns (bool) {
-        return Elements.has(part) || part == Part.AttentionNorm || part == Part.AttentionPostNorm
-            || part == Part.QueryNorm || part == Part.KeyNorm || part == Part.FeedNorm || part == Part.FeedPostNorm
-            || part == Part.FinalNorm;
+    /// @dev A bit for each part.
+    uint256 private constant PARTS = (1 << uint256(Part.AttentionNorm)) | (1 << uint256(Part.AttentionPostNorm))
+        | (1 << uint256(Part.QueryNorm)) | (1 << uint256(Part.KeyNorm)) | (1 << uint256(Part.FeedNorm))
+        | (1 << uint256(Part.FeedPostNorm)) | (1 << uint256(Part.FinalNorm)) | (1 << uint256(Part.Embedding))
+        | (1 << uint256(Part.QueryBias)) | (1 << uint256(Part.KeyBias)) | (1 << uint256(Part.ValueBias));
+
+    function _parts() internal pure override returns (uint256) {
+        return PARTS;
     }
 
     function _evaluate(Case memory c, uint256 step) internal view override returns (Found memory) {

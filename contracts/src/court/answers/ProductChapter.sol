@@ -9,9 +9,13 @@ import {Products} from "./Products.sol";
 
 /// @title The rules of products
 contract ProductChapter is Chapter {
-    function _has(Part part) internal pure override returns (bool) {
-        return part == Part.Query || part == Part.Key || part == Part.Value || part == Part.AttentionOutput
-            || part == Part.Gate || part == Part.Up || part == Part.Down || part == Part.Logits;
+    /// @dev A bit for each part.
+    uint256 private constant PARTS = (1 << uint256(Part.Query)) | (1 << uint256(Part.Key)) | (1 << uint256(Part.Value))
+        | (1 << uint256(Part.AttentionOutput)) | (1 << uint256(Part.Gate)) | (1 << uint256(Part.Up))
+        | (1 << uint256(Part.Down)) | (1 << uint256(Part.Logits));
+
+    function _parts() internal pure override returns (uint256) {
+        return PARTS;
     }
 
     function _evaluate(Case memory c, uint256 step) internal view override returns (Found memory) {

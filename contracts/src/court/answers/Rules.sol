@@ -6,24 +6,18 @@ import {Conversions} from "../../judge/Conversions.sol";
 import {Functions} from "../../judge/Functions.sol";
 import {Quantise} from "../../judge/Quantise.sol";
 import {Words} from "../../judge/Words.sol";
-import {Case, Inputs} from "./Case.sol";
+import {Case} from "./Case.sol";
 import {Findings, Found, Outcome} from "./Found.sol";
+import {Inputs} from "./Inputs.sol";
 import {Part} from "./Layout.sol";
 import {GELU, HALVES} from "./Shape.sol";
 import {Streams} from "./Streams.sol";
+import {Weights} from "./Weights.sol";
 
 /// @title The words that follow in one step: `court::judge::rules`
 library Rules {
     using Inputs for Case;
-
-    /// @notice Whether a part has such a rule.
-    function has(Part part) internal pure returns (bool) {
-        (bool isForm,,) = _form(part);
-        bool isStream = part == Part.AttentionStream || part == Part.FeedStream;
-        bool isHead =
-            part == Part.QueryTurned || part == Part.KeyTurned || part == Part.KeyKept || part == Part.ValueKept;
-        return isForm || isStream || isHead || part == Part.Gated;
-    }
+    using Weights for Case;
 
     /// @notice Computes a step.
     function evaluate(Case memory c, uint256 step) internal view returns (Found memory) {
@@ -35,11 +29,14 @@ library Rules {
     function _number(Case memory c) private view returns (F32) {
         Part part = c.part;
         if (part == Part.QueryTurned) {
-            return _turned(c, Streams.firstOf(c, Part.QueryNorm, Part.QueryBias, Part.Query));
+            uint256 index = c.statement.shape.sizes.scored(c.index);
+            return _turned(c, Streams.firstOf(c, Part.QueryNorm, Part.QueryBias, Part.Query), index);
         }
-        if (part == Part.KeyTurned) return _turned(c, Streams.firstOf(c, Part.KeyNorm, Part.KeyBias, Part.Key));
-        if (part == Part.KeyKept) return _kept(c, Part.KeyTurned);
-        if (part == Part.ValueKept) return _kept(c, Streams.firstOf(c, Part.ValueBias, Part.Value));
+        if (part == Part.KeyTurned) {
+            return _turned(c, Streams.firstOf(c, Part.KeyNorm, Part.KeyBias, Part.Key), c.index);
+        }
+        if (part == Part.KeyKept) return _kept(c, Part.KeyTurned, c.statement.shape.sizes.scored(c.index));
+        if (part == Part.ValueKept) return _kept(c, Streams.firstOf(c, Part.ValueBias, Part.Value), c.index);
         if (part == Part.Gated) return _gated(c);
         if (part == Part.AttentionStream) {
             (uint256 layer, Part stream) = Streams.entering(c);
@@ -51,33 +48,33 @@ library Rules {
         return attended + fromBits(c.word(Streams.firstOf(c, Part.FeedPostNorm, Part.Down), c.index));
     }
 
-    function _turned(Case memory c, Part input) private view returns (F32) {
+    function _turned(Case memory c, Part input, uint256 index) private view returns (F32) {
         unchecked {
-            uint256 width = c.shape.headWidth;
-            uint256 element = c.index % width;
-            uint256 head = c.index - element;
+            uint256 width = c.statement.shape.sizes.headWidth();
+            uint256 element = index % width;
+            uint256 head = index - element;
             uint256 pairs = width / 2;
-            bool isHalves = c.shape.has(HALVES);
+            bool isHalves = c.statement.shape.traits.has(HALVES);
             uint256 pair = isHalves ? element % pairs : element / 2;
             bool isSecond = isHalves ? element >= pairs : element & 1 == 1;
             F32 a = fromBits(c.word(input, head + (isHalves ? pair : element & ~uint256(1))));
             F32 b = fromBits(c.word(input, head + (isHalves ? pair + pairs : element | 1)));
-            bytes calldata row = c.rotary(c.shape.isLocal(c.layer));
+            bytes calldata row = c.rotary(c.statement.shape.traits.isLocal(c.layer));
             F32 cosine = Words.number(row, 4 * pair);
             F32 sine = Words.number(row, 4 * (pairs + pair));
             return isSecond ? b * cosine + a * sine : a * cosine - b * sine;
         }
     }
 
-    function _kept(Case memory c, Part input) private view returns (F32) {
-        F32 x = fromBits(c.word(input, c.index));
-        return c.statement.kv == 0 ? Conversions.fromF16(Conversions.toF16(x)) : x;
+    function _kept(Case memory c, Part input, uint256 index) private view returns (F32) {
+        F32 x = fromBits(c.word(input, index));
+        return c.statement.terms.kv() == 0 ? Conversions.fromF16(Conversions.toF16(x)) : x;
     }
 
     function _gated(Case memory c) private view returns (F32) {
         F32 gate = fromBits(c.word(Part.Gate, c.index));
         F32 up = fromBits(c.word(Part.Up, c.index));
-        return (c.shape.has(GELU) ? Functions.gelu(gate) : Functions.silu(gate)) * up;
+        return (c.statement.shape.traits.has(GELU) ? Functions.gelu(gate) : Functions.silu(gate)) * up;
     }
 
     /// @dev Four quants, or a scale, of one block. The forms follow each other as quants and scales of 32, then of 256.

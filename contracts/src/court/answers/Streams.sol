@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Case} from "./Case.sol";
-import {Part} from "./Layout.sol";
+import {Layout, Part} from "./Layout.sol";
 
 /// @title Which vector goes into which
 library Streams {
@@ -15,11 +15,11 @@ library Streams {
 
     /// @notice The first of two parts that the shape has.
     function firstOf(Case memory c, Part first, Part second) internal pure returns (Part) {
-        return c.places.lengths[uint256(first)] > 0 ? first : second;
+        return Layout.has(c.statement.shape, first) ? first : second;
     }
 
     /// @notice The first of three parts that the shape has.
     function firstOf(Case memory c, Part first, Part second, Part third) internal pure returns (Part) {
-        return c.places.lengths[uint256(first)] > 0 ? first : firstOf(c, second, third);
+        return Layout.has(c.statement.shape, first) ? first : firstOf(c, second, third);
     }
 }

@@ -9,8 +9,17 @@ import {Rules} from "./Rules.sol";
 
 /// @title The rules of words that follow in one step
 contract WordChapter is Chapter {
-    function _has(Part part) internal pure override returns (bool) {
-        return Rules.has(part);
+    // A bit for each part; the forms of a vector follow each other.
+    uint256 private constant FORMS = 15;
+    uint256 private constant ALL_FORMS = (FORMS << uint256(Part.AttentionQuants32))
+        | (FORMS << uint256(Part.MixedQuants32)) | (FORMS << uint256(Part.FeedQuants32))
+        | (FORMS << uint256(Part.GatedQuants32)) | (FORMS << uint256(Part.FinalQuants32));
+    uint256 private constant PARTS = ALL_FORMS | (1 << uint256(Part.QueryTurned)) | (1 << uint256(Part.KeyTurned))
+        | (1 << uint256(Part.KeyKept)) | (1 << uint256(Part.ValueKept)) | (1 << uint256(Part.AttentionStream))
+        | (1 << uint256(Part.Gated)) | (1 << uint256(Part.FeedStream));
+
+    function _parts() internal pure override returns (uint256) {
+        return PARTS;
     }
 
     function _evaluate(Case memory c, uint256 step) internal view override returns (Found memory) {

@@ -17,7 +17,7 @@ mod source;
 mod statement;
 
 pub use openings::{Docket, OpeningError, judge, working_height};
-pub use party::{Accusation, Party, Weights, WeightsError, accuse, open, working};
+pub use party::{Accusation, Party, Weights, WeightsError, accuse, open, rehearse, steps, working};
 pub(crate) use rules::{digest_words, pack, words_digest};
 pub use statement::{NotPlain, Statement, check_plain};
 

@@ -7,7 +7,7 @@ use claim::merkle::{self, MerkleError, Proof};
 use claim::{Digest, Origin, PromptToken, TokenId};
 
 use super::rules::evaluate;
-use super::source::{Leaf, Source, WeightRun};
+use super::source::{Leaf, Seen, Source, Way, WeightRun, leaf_of};
 use super::{Disputed, Ruling, Statement, Step, Target};
 use crate::trace::{MOVE_BITS, tree};
 
@@ -103,6 +103,9 @@ pub(super) struct Openings<'a> {
     path: &'a [Digest],
     at: usize,
     hashes: usize,
+    /// The last opening of the trace, and of the working, with the siblings on its path.
+    seen: Option<Seen<&'a [Digest]>>,
+    seen_working: Option<Seen<&'a [Digest]>>,
 }
 
 /// Rules on step `step` of the working under `docket`, with its inputs opened in `data` and `path`.
@@ -111,7 +114,7 @@ pub(super) struct Openings<'a> {
 ///
 /// [`OpeningError`]: the openings are not what the step needs, or there is no such step.
 pub fn judge(docket: &Docket, step: u32, data: &[u8], path: &[Digest]) -> Result<Ruling, OpeningError> {
-    let mut openings = Openings { docket, data, path, at: 0, hashes: 0 };
+    let mut openings = Openings { docket, data, path, at: 0, hashes: 0, seen: None, seen_working: None };
     let found = match disputed(docket) {
         Some(disputed) => evaluate(&mut openings, disputed, step)?,
         // No vector lies there: the word is 0.
@@ -151,6 +154,11 @@ impl Docket {
         self.nodes.len() as u32 * MOVE_BITS
     }
 
+    /// Height of the node that was opened at a level.
+    pub(super) fn node_height(&self, level: usize) -> u32 {
+        self.height() - level as u32 * MOVE_BITS
+    }
+
     /// The deepest opened level whose node holds both the disputed word and the word at `start`, and the node's height.
     pub(super) fn base(&self, start: u64) -> (usize, u32) {
         let height = self.height();
@@ -172,8 +180,8 @@ pub fn working_height(length: u32) -> u32 {
     length.div_ceil(16).max(1).next_power_of_two().trailing_zeros() + tree::TILE_HEIGHT
 }
 
-impl Openings<'_> {
-    fn take(&mut self, count: usize) -> Result<&[u8], OpeningError> {
+impl<'a> Openings<'a> {
+    fn take(&mut self, count: usize) -> Result<&'a [u8], OpeningError> {
         let (at, left) = (self.at, self.data.len() - self.at);
         if count > left {
             return Err(OpeningError::Short { at: self.data.len(), needed: count - left });
@@ -182,7 +190,7 @@ impl Openings<'_> {
         Ok(&self.data[at..self.at])
     }
 
-    fn hashes(&mut self, count: usize) -> Result<&[Digest], OpeningError> {
+    fn hashes(&mut self, count: usize) -> Result<&'a [Digest], OpeningError> {
         let (at, left) = (self.hashes, self.path.len() - self.hashes);
         if count > left {
             return Err(OpeningError::ShortPath { at: self.path.len(), needed: count - left });
@@ -194,6 +202,29 @@ impl Openings<'_> {
     fn words(&mut self, count: usize) -> Result<Vec<u32>, OpeningError> {
         let bytes = self.take(count * 4)?;
         Ok(bytes.as_chunks::<4>().0.iter().map(|&bytes| u32::from_le_bytes(bytes)).collect())
+    }
+
+    /// Words of a tree, `count` from `start` on, under a node of height `height` that lies under a known one, `base`; and what is
+    /// known of the tree from then on.
+    fn open(
+        &mut self,
+        what: &'static str,
+        seen: Option<Seen<&'a [Digest]>>,
+        (start, count, height): (u64, usize, u32),
+        (base, root): (u32, Digest),
+    ) -> Result<(Vec<u32>, Seen<&'a [Digest]>), OpeningError> {
+        let (top, known) = match seen.as_ref().map(|seen| (seen, seen.way(start, count, height, base))) {
+            Some((seen, Way::Shown(skipped))) => {
+                return Ok((seen.words[skipped..skipped + count].to_vec(), seen.clone()));
+            }
+            Some((seen, Way::Beside(top))) => (top, seen.path[(top - seen.height) as usize]),
+            Some((_, Way::Apart)) | None => (base.max(height), root),
+        };
+        let words = self.words(count)?;
+        let path = self.hashes((top - height) as usize)?;
+        let found = tree::climb(tree::node_of(&words, height), start >> height, path);
+        same(what, known, found)?;
+        Ok((words.clone(), Seen { start, words, height, top, path }))
     }
 
     /// The words of the working from `start` on, as they were claimed: at most a tile of them, all in one.
@@ -247,8 +278,8 @@ pub(super) fn tensor_digest(kind: WeightType, (rows, columns): (u32, u32), root:
 }
 
 /// Leaf `leaf` of `row`: its index among those of the tensor, how many those are, and its weights.
-pub(super) fn leaf_place((rows, columns): (u32, u32), row: u32, leaf: u32) -> (u64, u64, u32) {
-    let length = model::LEAF_WEIGHTS as u32;
+pub(super) fn leaf_place(kind: WeightType, (rows, columns): (u32, u32), row: u32, leaf: u32) -> (u64, u64, u32) {
+    let length = leaf_of(kind);
     let per_row = u64::from(columns.div_ceil(length));
     let weights = length.min(columns.saturating_sub(leaf.saturating_mul(length)));
     (u64::from(row) * per_row + u64::from(leaf), u64::from(rows.max(1)) * per_row, weights)
@@ -262,11 +293,10 @@ impl Source for Openings<'_> {
     }
 
     fn trace(&mut self, start: u64, count: usize, height: u32) -> Result<Vec<u32>, OpeningError> {
-        let words = self.words(count)?;
         let (level, base) = self.docket.base(start);
-        let siblings = self.hashes(base.saturating_sub(height) as usize)?;
-        let found = tree::climb(tree::node_of(&words, height), start >> height, siblings);
-        same("the trace", self.docket.nodes[level], found)?;
+        let seen = self.seen.take();
+        let (words, seen) = self.open("the trace", seen, (start, count, height), (base, self.docket.nodes[level]))?;
+        self.seen = Some(seen);
         Ok(words)
     }
 
@@ -274,20 +304,19 @@ impl Source for Openings<'_> {
         self.docket.working_length
     }
 
-    fn working_tile(&mut self, tile: u32) -> Result<[u32; 16], OpeningError> {
-        let words = self.words(16)?;
-        let mut found = [0; 16];
-        found.copy_from_slice(&words);
-        let siblings = self.hashes((self.docket.working_height() - tree::TILE_HEIGHT) as usize)?;
-        let root = tree::climb(tree::tile_hash(&found), tile.into(), siblings);
-        same("the working", self.docket.working_root, root)?;
-        Ok(found)
+    fn working(&mut self, start: u32, count: usize, height: u32) -> Result<Vec<u32>, OpeningError> {
+        let place = (start.into(), count, height);
+        let root = (self.docket.working_height(), self.docket.working_root);
+        let seen = self.seen_working.take();
+        let (words, seen) = self.open("the working", seen, place, root)?;
+        self.seen_working = Some(seen);
+        Ok(words)
     }
 
     fn weights(&mut self, tensor: &str, shape: (u32, u32), row: u32, leaf: Leaf) -> Result<WeightRun, OpeningError> {
         let kind = u32::from(self.take(1)?[0]);
         let kind = WeightType::from_ggml(kind).ok_or(OpeningError::WeightType { found: kind })?;
-        let (index, leaf_count, weights) = leaf_place(shape, row, leaf.index(kind, shape.1));
+        let (index, leaf_count, weights) = leaf_place(kind, shape, row, leaf.index(kind, shape.1));
         let bytes = self.take(weights as usize / kind.block_len() * kind.block_bytes())?.to_vec();
         let root = self.counted("a tensor", domain::MODEL_TENSOR, (index, leaf_count), &bytes)?;
         self.part(&format!("tensor/{tensor}"), tensor_digest(kind, shape, root))?;

@@ -1,14 +1,14 @@
 //! A party's source: its own trace and model file. It makes workings, and opens the inputs of a step for the judge.
 
 use arith::WeightType;
-use claim::merkle::{self, MerkleError, Proof};
+use claim::merkle::{self, MerkleError};
 use claim::{Digest, PromptToken};
+use model::Model;
 use model::gguf::{Gguf, GgufError, tensor_kind};
-use model::{LEAF_WEIGHTS, Model};
 
-use super::openings::{Docket, disputed, leaf_place};
+use super::openings::{Docket, disputed, leaf_place, working_height};
 use super::rules::evaluate;
-use super::source::{Leaf, Source, WeightRun};
+use super::source::{Leaf, Seen, Source, Way, WeightRun, leaf_of};
 use super::{Statement, Step, Target};
 use crate::trace::{MOVE_BITS, Trace, TraceError, tree};
 
@@ -81,8 +81,8 @@ impl<'a> Weights<'a> {
         Ok((index, merkle::prove(&leaves, index)?.siblings))
     }
 
-    /// A leaf of a tensor with its type and its path.
-    fn leaf(&self, tensor: &str, row: u32, leaf: Leaf) -> Result<(WeightType, Vec<u8>, Proof), WeightsError> {
+    /// The leaves of a tensor, their type, and the index of one of them.
+    fn leaves(&self, tensor: &str, row: u32, leaf: Leaf) -> Result<(WeightType, Vec<&[u8]>, usize), WeightsError> {
         let unknown = || WeightsError::Part { name: format!("tensor/{tensor}") };
         let info = self.gguf.tensor(tensor).ok_or_else(unknown)?;
         let kind = WeightType::from_ggml(info.kind).ok_or_else(unknown)?;
@@ -91,11 +91,13 @@ impl<'a> Weights<'a> {
         let columns = info.dims.first().copied().unwrap_or(1) as usize;
         let rows = info.dims.get(1).map_or(0, |&rows| rows as u32);
         let data = self.gguf.tensor_bytes(info);
-        let leaves: Vec<&[u8]> =
-            data.chunks(bytes(columns).max(1)).flat_map(|row| row.chunks(bytes(LEAF_WEIGHTS).max(1))).collect();
-        let (index, _, _) = leaf_place((rows, columns as u32), row, leaf.index(kind, columns as u32));
-        let proof = merkle::prove(&leaves, index)?;
-        Ok((kind, leaves[index as usize].to_vec(), proof))
+        let (row_bytes, leaf_bytes) = (bytes(columns).max(1), bytes(leaf_of(kind) as usize).max(1));
+        let leaves: Vec<&[u8]> = data.chunks(row_bytes).flat_map(|row| row.chunks(leaf_bytes)).collect();
+        let (index, _, _) = leaf_place(kind, (rows, columns as u32), row, leaf.index(kind, columns as u32));
+        if index >= leaves.len() as u64 {
+            return Err(MerkleError::OutOfRange { index, leaf_count: leaves.len() as u64 }.into());
+        }
+        Ok((kind, leaves, index as usize))
     }
 }
 
@@ -135,6 +137,9 @@ struct Reader<'a, 'p, 'w> {
     length: u32,
     opened: Option<Opened<'a>>,
     accusation: Accusation,
+    /// The last opening of the trace, and of the working.
+    seen: Option<Seen<()>>,
+    seen_working: Option<Seen<()>>,
 }
 
 /// What the moves have shown.
@@ -145,7 +150,18 @@ struct Opened<'a> {
     children: &'a [Vec<Digest>],
 }
 
-impl Reader<'_, '_, '_> {
+impl<'a, 'p, 'w> Reader<'a, 'p, 'w> {
+    /// A reader of this working, which is to have so many words.
+    fn new(
+        party: &'a mut Party<'p, 'w>,
+        statement: &'a Statement,
+        (working, length): (&'a [u32], u32),
+        opened: Option<Opened<'a>>,
+    ) -> Self {
+        let accusation = Accusation::default();
+        Self { party, statement, working, length, opened, accusation, seen: None, seen_working: None }
+    }
+
     fn write(&mut self, words: &[u32]) {
         self.accusation.data.extend(words.iter().flat_map(|word| word.to_le_bytes()));
     }
@@ -159,19 +175,23 @@ impl Reader<'_, '_, '_> {
         Ok(())
     }
 
-    /// The path from a node to the opened node above it. Below the children that were shown both parties have the same nodes; from
-    /// there up it leads over the children themselves.
-    fn trace_path(&mut self, start: u64, height: u32) -> Result<(), WeightsError> {
-        let Some(Opened { docket, children }) = self.opened else { return Ok(()) };
-        let (level, base) = docket.base(start);
-        let Some(shown) = children.get(level) else { return Ok(()) };
+    /// The path from a node of height `height` up to one of height `top`, below the node opened at `level`. Below the children that
+    /// were shown both parties have the same nodes; from there up it leads over the children themselves.
+    fn trace_path(
+        &mut self,
+        (start, height, top): (u64, u32, u32),
+        level: usize,
+        opened: Opened<'_>,
+    ) -> Result<(), WeightsError> {
+        let Some(shown) = opened.children.get(level) else { return Ok(()) };
+        let base = opened.docket.node_height(level);
         let child = base - MOVE_BITS;
         if height < child {
-            let siblings = self.party.trace.siblings(height, start >> height, child)?;
+            let siblings = self.party.trace.siblings(height, start >> height, child.min(top))?;
             self.accusation.path.extend(siblings);
         }
         let mut nodes = shown.clone();
-        for at in child..base {
+        for at in child..top {
             if at >= height {
                 let index = (start >> at) ^ 1;
                 self.accusation.path.push(nodes[(index & ((1 << (base - at)) - 1)) as usize]);
@@ -191,10 +211,16 @@ impl Source for Reader<'_, '_, '_> {
 
     fn trace(&mut self, start: u64, count: usize, height: u32) -> Result<Vec<u32>, WeightsError> {
         let words = self.party.trace.words(start, count)?;
-        if self.opened.is_some() {
-            self.write(&words);
-            self.trace_path(start, height)?;
-        }
+        let Some(opened) = self.opened else { return Ok(words) };
+        let (level, base) = opened.docket.base(start);
+        let top = match self.seen.as_ref().map(|seen| seen.way(start, count, height, base)) {
+            Some(Way::Shown(_)) => return Ok(words),
+            Some(Way::Beside(top)) => top,
+            Some(Way::Apart) | None => base.max(height),
+        };
+        self.write(&words);
+        self.trace_path((start, height, top), level, opened)?;
+        self.seen = Some(Seen { start, words: words.clone(), height, top, path: () });
         Ok(words)
     }
 
@@ -202,28 +228,34 @@ impl Source for Reader<'_, '_, '_> {
         self.length
     }
 
-    fn working_tile(&mut self, tile: u32) -> Result<[u32; 16], WeightsError> {
-        let at = |index: u32| self.working.get(index as usize).copied().unwrap_or(0);
-        let words = std::array::from_fn(|i| at(16 * tile + i as u32));
-        if let Some(Opened { docket, .. }) = self.opened {
-            self.write(&words);
-            let mut level: Vec<Digest> =
-                self.working.chunks(16).map(|tile| tree::node_of(tile, tree::TILE_HEIGHT)).collect();
-            for height in tree::TILE_HEIGHT..docket.working_height() {
-                let sibling = (tile >> (height - tree::TILE_HEIGHT)) ^ 1;
-                self.accusation.path.push(level.get(sibling as usize).copied().unwrap_or_else(|| tree::zero(height)));
-                level = tree::pairs(&level, height);
-            }
+    fn working(&mut self, first: u32, count: usize, height: u32) -> Result<Vec<u32>, WeightsError> {
+        let at = |index: usize| self.working.get(index).copied().unwrap_or(0);
+        let words: Vec<u32> = (first as usize..first as usize + count).map(at).collect();
+        let Some(Opened { docket, .. }) = self.opened else { return Ok(words) };
+        let (start, base) = (u64::from(first), docket.working_height());
+        let top = match self.seen_working.as_ref().map(|seen| seen.way(start, count, height, base)) {
+            Some(Way::Shown(_)) => return Ok(words),
+            Some(Way::Beside(top)) => top,
+            Some(Way::Apart) | None => base.max(height),
+        };
+        self.write(&words);
+        let mut level: Vec<Digest> = self.working.chunks(1 << height).map(|node| tree::node_of(node, height)).collect();
+        for at in height..top {
+            let sibling = (first >> at) ^ 1;
+            self.accusation.path.push(level.get(sibling as usize).copied().unwrap_or_else(|| tree::zero(at)));
+            level = tree::pairs(&level, at);
         }
+        self.seen_working = Some(Seen { start, words: words.clone(), height, top, path: () });
         Ok(words)
     }
 
     fn weights(&mut self, tensor: &str, _: (u32, u32), row: u32, leaf: Leaf) -> Result<WeightRun, WeightsError> {
-        let (kind, bytes, proof) = self.party.weights.leaf(tensor, row, leaf)?;
+        let (kind, leaves, index) = self.party.weights.leaves(tensor, row, leaf)?;
+        let bytes = leaves[index].to_vec();
         if self.opened.is_some() {
             self.accusation.data.push(kind.to_ggml() as u8);
             self.accusation.data.extend(&bytes);
-            self.accusation.path.extend(proof.siblings);
+            self.accusation.path.extend(merkle::prove(&leaves, index as u64)?.siblings);
             self.write_part(&format!("tensor/{tensor}"))?;
         }
         Ok(WeightRun { kind, bytes })
@@ -281,8 +313,7 @@ pub fn working(
     let Some(disputed) = disputed(&docket) else { return Ok(working) };
     let length = length(party, statement, disputed)?;
     for step in 0.. {
-        let mut reader =
-            Reader { party, statement, working: &working, length, opened: None, accusation: Accusation::default() };
+        let mut reader = Reader::new(party, statement, (&working, length), None);
         match evaluate(&mut reader, disputed, step)? {
             Step::Words { target: Target::Working(start), words } => {
                 working.resize(start as usize, 0);
@@ -298,8 +329,7 @@ pub fn working(
 
 /// Words that the working of a word must have: the rule is asked with lengths until it does not call one malformed.
 fn length(party: &mut Party<'_, '_>, statement: &Statement, disputed: super::Disputed) -> Result<u32, WeightsError> {
-    let mut reader =
-        Reader { party, statement, working: &[], length: 0, opened: None, accusation: Accusation::default() };
+    let mut reader = Reader::new(party, statement, (&[], 0), None);
     super::rules::working_length(&mut reader, disputed)
 }
 
@@ -316,14 +346,7 @@ pub fn accuse(
 ) -> Result<Accusation, WeightsError> {
     let Some(disputed) = disputed(docket) else { return Ok(Accusation::default()) };
     for step in 0.. {
-        let mut reader = Reader {
-            party,
-            statement: &docket.statement,
-            working,
-            length: docket.working_length,
-            opened: None,
-            accusation: Accusation::default(),
-        };
+        let mut reader = Reader::new(party, &docket.statement, (working, docket.working_length), None);
         let is_wrong = match evaluate(&mut reader, disputed, step)? {
             Step::Words { target: Target::Word, words } => words != [docket.word],
             Step::Words { target: Target::Working(start), words } => {
@@ -352,17 +375,58 @@ pub fn open(
     step: u32,
 ) -> Result<Accusation, WeightsError> {
     let Some(disputed) = disputed(docket) else { return Ok(Accusation { step, ..Accusation::default() }) };
-    let accusation = Accusation { step, ..Accusation::default() };
-    let mut reader = Reader {
-        party,
-        statement: &docket.statement,
-        working,
-        length: docket.working_length,
-        opened: Some(Opened { docket, children }),
-        accusation,
-    };
+    let opened = Some(Opened { docket, children });
+    let mut reader = Reader::new(party, &docket.statement, (working, docket.working_length), opened);
+    reader.accusation.step = step;
     if let Step::Words { target: Target::Working(start), .. } = evaluate(&mut reader, disputed, step)? {
         reader.working_tile(start / 16)?;
     }
     Ok(reader.accusation)
+}
+
+/// How many steps the working of the word in `docket` has.
+///
+/// # Errors
+///
+/// The party lacks an input.
+pub fn steps(party: &mut Party<'_, '_>, docket: &Docket, working: &[u32]) -> Result<u32, WeightsError> {
+    let Some(disputed) = disputed(docket) else { return Ok(1) };
+    let mut is_step = |step: u32| {
+        let mut reader = Reader::new(party, &docket.statement, (working, docket.working_length), None);
+        evaluate(&mut reader, disputed, step).map(|step| step != Step::NoSuchStep)
+    };
+    let (mut below, mut above) = (0, 1);
+    while is_step(above)? {
+        (below, above) = (above, above * 2);
+    }
+    while above - below > 1 {
+        let middle = u32::midpoint(below, above);
+        if is_step(middle)? { below = middle } else { above = middle }
+    }
+    Ok(above)
+}
+
+/// A dispute over the word at `address` as it stands before its last move if both parties have the same trace: its docket, and the
+/// children that the moves have shown.
+///
+/// # Errors
+///
+/// The trace cannot be computed.
+pub fn rehearse(
+    trace: &mut dyn Trace,
+    statement: &Statement,
+    (address, word): (u64, u32),
+    working: &[u32],
+) -> Result<(Docket, Vec<Vec<Digest>>), TraceError> {
+    let (mut nodes, mut children) = (Vec::new(), Vec::new());
+    for level in 0..trace.levels() {
+        let height = trace.height() - level * MOVE_BITS;
+        nodes.push(trace.node(height, address >> height)?);
+        if height > MOVE_BITS {
+            children.push(trace.children(height, address >> height)?);
+        }
+    }
+    let working_length = working.len() as u32;
+    let working_root = tree::node_of(working, working_height(working_length));
+    Ok((Docket { statement: statement.clone(), address, word, nodes, working_root, working_length }, children))
 }

@@ -3,12 +3,9 @@
 use arith::{ActivationKind, Activations, Matrix, WeightType, portable};
 
 use super::rules::{Rule, floats};
-use super::source::{Leaf, Source, WeightRun, run_of};
+use super::source::{Leaf, Source, WeightRun, leaf_of, run_of};
 use super::{Disputed, Step, Target};
 use crate::trace::{Form, Part, TILE_WORDS};
-
-/// Weights in a leaf of a model's root.
-pub(super) const LEAF: u32 = model::LEAF_WEIGHTS as u32;
 
 /// The matrix of a part and what it multiplies.
 struct Map {
@@ -33,7 +30,7 @@ pub(super) fn evaluate<S: Source>(rule: &mut Rule<'_, S>, step: u32) -> Result<S
         return Ok(Step::NoSuchStep);
     }
     let (from, count) = (step * width, width.min(map.columns - step * width));
-    let Some(weights) = columns(&run, from % LEAF, count) else { return Ok(Step::Malformed) };
+    let Some(weights) = columns(&run, from % leaf_of(run.kind), count) else { return Ok(Step::Malformed) };
     let x = activations(rule, &map, run.kind, from, count)?;
     let before = match step.checked_sub(1) {
         None => 0.0,
@@ -94,13 +91,14 @@ fn activations<S: Source>(
 ) -> Result<Activations, S::Error> {
     let (quants, scales) = match kind.activation() {
         ActivationKind::F32 => {
-            let words = rule.read(rule.place(map.input), from, count, 6)?;
+            let words = rule.read(rule.place(map.input), from, count, run_of(kind).trailing_zeros())?;
             return Ok(Activations::from_values(&words.into_iter().map(f32::from_bits).collect::<Vec<_>>()));
         }
         ActivationKind::Block32 => (Form::Quants32, Form::Scales32),
         ActivationKind::Block256 => (Form::Quants256, Form::Scales256),
     };
-    let words = rule.read(rule.place((map.form)(quants)), from / 4, count / 4, 6)?;
+    let height = (run_of(kind) / 4).trailing_zeros();
+    let words = rule.read(rule.place((map.form)(quants)), from / 4, count / 4, height)?;
     let bytes: Vec<i8> = words.iter().flat_map(|word| word.to_le_bytes()).map(u8::cast_signed).collect();
     let first = from / quants.block();
     let tile = rule.read(rule.place((map.form)(scales)), first & !15, TILE_WORDS as u32, 4)?;
@@ -109,8 +107,9 @@ fn activations<S: Source>(
     Ok(Activations::from_quants(kind.activation(), &bytes, &scales))
 }
 
-/// Element `index` of a leaf as a number.
-pub(super) fn element(run: &WeightRun, index: u32) -> f32 {
+/// The weight at column `column` of a row, as a number; `run` is the leaf that holds it.
+pub(super) fn element(run: &WeightRun, column: u32) -> f32 {
+    let index = column % leaf_of(run.kind);
     let block = run.kind.block_len() as u32;
     let Some(bytes) = columns(run, index / block * block, block) else { return f32::NAN };
     let mut row = vec![0.0; block as usize];

@@ -1,18 +1,23 @@
 //! The rule of every word: from which words to its left, and from which weights, it follows.
 
 use arith::{ActivationKind, Isa, KvFormat, Machine, Pool, RopeStyle, portable};
+use claim::domain;
+use claim::encoding::HashEncoder;
 use claim::{Digest, OutputChain, OutputRoot, Position, StateChain, StateHash, StateRoot, TokenId};
 use model::Gate;
 
 use super::source::{Leaf, Source};
 use super::{Disputed, Step, Target, attention, product};
-use crate::trace::{Form, Part, Place, TILE_WORDS};
+use crate::trace::{Form, Part, Place, TILE_WORDS, tree};
 
-/// Numbers that one step adds up: the runs of a norm, of a score and of a scan over the vocabulary.
-pub(super) const RUN: u32 = 64;
+/// Tokens that one step of a scan over the vocabulary looks at.
+const RUN: u32 = 64;
 
-/// Words that one opening shows at most: no vector is aligned to more.
-const NODE_MAX: u32 = 4_096;
+/// Numbers that one step of a norm squares and adds up.
+const NORM_RUN: u32 = 32;
+
+/// Values under one digest of a state.
+const STATE_PIECE: u32 = claim::STATE_PIECE_LEN as u32;
 
 /// The rules of one disputed word, over the source of their inputs.
 pub(super) struct Rule<'a, S> {
@@ -63,9 +68,9 @@ pub(super) fn working_length<S: Source>(source: &mut S, disputed: Disputed) -> R
     let is_drawn = disputed.position >= rule.source.statement().first_drawn();
     Ok(match disputed.part {
         Part::Logits | Part::Best | Part::Drawn if !is_drawn => 0,
-        Part::QueryNorm | Part::KeyNorm => 16 * shape.head_dim.div_ceil(RUN) + 2,
+        Part::QueryNorm | Part::KeyNorm => 16 * shape.head_dim.div_ceil(NORM_RUN) + 2,
         Part::AttentionNorm | Part::AttentionPostNorm | Part::FeedNorm | Part::FeedPostNorm | Part::FinalNorm => {
-            16 * shape.width.div_ceil(RUN) + 2
+            16 * shape.width.div_ceil(NORM_RUN) + 2
         }
         Part::Query
         | Part::Key
@@ -76,6 +81,7 @@ pub(super) fn working_length<S: Source>(source: &mut S, disputed: Disputed) -> R
         | Part::Down
         | Part::Logits => product::runs(&mut rule)? - 1,
         Part::Mixed => attention::length(&rule),
+        Part::State => 8 * shape.width.div_ceil(STATE_PIECE),
         Part::Best => 2 * shape.vocabulary.div_ceil(RUN),
         Part::Drawn if rule.source.statement().temperature > 0.0 => 4 * shape.vocabulary.div_ceil(RUN),
         _ => 0,
@@ -149,7 +155,7 @@ impl<S: Source> Rule<'_, S> {
     /// Element `index` of a tensor of one dimension.
     fn element(&mut self, tensor: &str, length: u32, index: u32) -> Result<f32, S::Error> {
         let leaf = self.source.weights(tensor, (0, length), 0, Leaf::Column(index))?;
-        Ok(product::element(&leaf, index % product::LEAF))
+        Ok(product::element(&leaf, index))
     }
 
     /// The vector before: the stream that enters this layer.
@@ -168,6 +174,7 @@ impl<S: Source> Rule<'_, S> {
 
     fn simple(&mut self, step: u32) -> Result<Step, S::Error> {
         let Disputed { part, index, .. } = self.disputed;
+        let scored = self.source.statement().shape.scored(index);
         let x = match part {
             Part::Token => return self.token(step),
             Part::AttentionForm(form)
@@ -182,10 +189,10 @@ impl<S: Source> Rule<'_, S> {
             Part::QueryBias => self.biased(Part::Query, "attn_q")?,
             Part::KeyBias => self.biased(Part::Key, "attn_k")?,
             Part::ValueBias => self.biased(Part::Value, "attn_v")?,
-            Part::QueryTurned => self.turned(&[Part::QueryNorm, Part::QueryBias, Part::Query])?,
-            Part::KeyTurned => self.turned(&[Part::KeyNorm, Part::KeyBias, Part::Key])?,
-            Part::KeyKept => self.kept(&[Part::KeyTurned])?,
-            Part::ValueKept => self.kept(&[Part::ValueBias, Part::Value])?,
+            Part::QueryTurned => self.turned(&[Part::QueryNorm, Part::QueryBias, Part::Query], scored)?,
+            Part::KeyTurned => self.turned(&[Part::KeyNorm, Part::KeyBias, Part::Key], index)?,
+            Part::KeyKept => self.kept(&[Part::KeyTurned], scored)?,
+            Part::ValueKept => self.kept(&[Part::ValueBias, Part::Value], index)?,
             Part::AttentionStream => {
                 let added = self.first_of(&[Part::AttentionPostNorm, Part::AttentionOutput]);
                 self.float(self.stream(), index)? + self.float(added, index)?
@@ -228,7 +235,7 @@ impl<S: Source> Rule<'_, S> {
         let index = self.disputed.index;
         let run =
             self.source.weights("token_embd.weight", (shape.vocabulary, shape.width), token, Leaf::Column(index))?;
-        Ok(product::element(&run, index % product::LEAF) * shape.embedding_scale)
+        Ok(product::element(&run, index) * shape.embedding_scale)
     }
 
     fn biased(&mut self, part: Part, tensor: &str) -> Result<f32, S::Error> {
@@ -238,10 +245,10 @@ impl<S: Source> Rule<'_, S> {
         Ok(x + self.element(&format!("blk.{layer}.{tensor}.bias"), place.length, index)?)
     }
 
-    fn turned(&mut self, parts: &[Part]) -> Result<f32, S::Error> {
+    fn turned(&mut self, parts: &[Part], index: u32) -> Result<f32, S::Error> {
         let shape = self.source.statement().shape;
         let place = self.first_of(parts);
-        let (head, element) = (self.disputed.index / shape.head_dim, self.disputed.index % shape.head_dim);
+        let (head, element) = (index / shape.head_dim, index % shape.head_dim);
         let pairs = shape.head_dim / 2;
         let (pair, is_second, first, second) = match shape.rotary_style {
             RopeStyle::Interleaved => (element / 2, element % 2 == 1, element & !1, element | 1),
@@ -254,9 +261,9 @@ impl<S: Source> Rule<'_, S> {
         Ok(if is_second { b * c + a * s } else { a * c - b * s })
     }
 
-    fn kept(&mut self, parts: &[Part]) -> Result<f32, S::Error> {
+    fn kept(&mut self, parts: &[Part], index: u32) -> Result<f32, S::Error> {
         let format: KvFormat = model::storage(self.source.statement().kv);
-        let x = self.float(self.first_of(parts), self.disputed.index)?;
+        let x = self.float(self.first_of(parts), index)?;
         Ok(format.stored(x))
     }
 
@@ -284,16 +291,47 @@ impl<S: Source> Rule<'_, S> {
         Ok(self.direct(step, &[word]))
     }
 
+    /// The state's hash: the digest of every 256 values; the hash of these.
     fn state(&mut self, step: u32) -> Result<Step, S::Error> {
         let place = self.place(Part::FinalNorm);
-        let mut values = Vec::with_capacity(place.length as usize);
-        for from in (0..place.length).step_by(NODE_MAX as usize) {
-            let count = NODE_MAX.min(place.length - from);
-            let height = count.next_power_of_two().trailing_zeros().max(4);
-            values.extend(self.read(place, from, count, height)?.into_iter().map(f32::from_bits));
+        let pieces = place.length.div_ceil(STATE_PIECE);
+        if self.source.working_length() != 8 * pieces {
+            return Ok(Step::Malformed);
         }
-        let word = digest_words(claim::state_hash(&values).get())[self.disputed.index as usize];
-        Ok(self.direct(step, &[word]))
+        if step < pieces {
+            let from = step * STATE_PIECE;
+            let bytes = self.values(place, from, STATE_PIECE.min(place.length - from))?;
+            let words = digest_words(Digest::sha256(&bytes)).to_vec();
+            return Ok(finite(Target::Working(8 * step), words, false));
+        }
+        if step > pieces {
+            return Ok(Step::NoSuchStep);
+        }
+        let count = 8 * pieces;
+        let height = count.next_power_of_two().trailing_zeros().max(tree::TILE_HEIGHT);
+        let digests = self.source.working(0, count as usize, height)?;
+        let mut encoder = HashEncoder::new(domain::STATE);
+        encoder.count(place.length as usize);
+        for digest in digests.chunks(8) {
+            encoder.digest(words_digest(digest));
+        }
+        let word = digest_words(encoder.finish())[self.disputed.index as usize];
+        Ok(finite(Target::Word, vec![word], false))
+    }
+
+    /// The bytes of numbers of a vector, by the largest nodes that hold nothing else: other vectors follow where its last tile ends.
+    fn values(&mut self, place: Place, from: u32, count: u32) -> Result<Vec<u8>, S::Error> {
+        let mut bytes = Vec::with_capacity(4 * count as usize);
+        let mut done = 0;
+        while done < count {
+            let rest = count - done;
+            let size = if rest < TILE_WORDS as u32 { rest } else { 1 << rest.ilog2() };
+            let height = size.next_power_of_two().trailing_zeros().max(tree::TILE_HEIGHT);
+            let words = self.read(place, from + done, size, height)?;
+            bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+            done += size;
+        }
+        Ok(bytes)
     }
 
     /// The chains of states and tokens after this position.
@@ -321,7 +359,7 @@ impl<S: Source> Rule<'_, S> {
         Ok(self.direct(step, &[digest_words(root)[index as usize % 8]]))
     }
 
-    /// RMS norm: the 16 lanes of the sum of squares after every 64 numbers; the sum and the factor; the number.
+    /// RMS norm: the 16 lanes of the sum of squares after every 32 numbers; the sum and the factor; the number.
     fn norm(&mut self, step: u32) -> Result<Step, S::Error> {
         let shape = self.source.statement().shape;
         let Disputed { layer, index, part, .. } = self.disputed;
@@ -341,13 +379,13 @@ impl<S: Source> Rule<'_, S> {
         let is_head = matches!(part, Part::QueryNorm | Part::KeyNorm);
         let length = if is_head { shape.head_dim } else { shape.width };
         let first = index / length * length;
-        let runs = length.div_ceil(RUN);
+        let runs = length.div_ceil(NORM_RUN);
         if self.source.working_length() != 16 * runs + 2 {
             return Ok(Step::Malformed);
         }
         if step < runs {
-            let count = RUN.min(length - step * RUN);
-            let x = self.numbers(place, first + step * RUN, count)?;
+            let count = NORM_RUN.min(length - step * NORM_RUN);
+            let x = self.numbers_at(self.disputed.position, place, first + step * NORM_RUN, count)?;
             let mut lanes = self.lanes_before(step, 0)?;
             for (i, x) in x.iter().enumerate() {
                 lanes[i % 16] += x * x;
@@ -368,11 +406,8 @@ impl<S: Source> Rule<'_, S> {
         Ok(floats(Target::Word, &[(x * factor) * gain]))
     }
 
-    /// Up to 64 numbers of a vector from `from` on, by the tiles or the node that they lie in.
-    fn numbers(&mut self, place: Place, from: u32, count: u32) -> Result<Vec<f32>, S::Error> {
-        self.numbers_at(self.disputed.position, place, from, count)
-    }
-
+    /// Numbers of a vector from `from` on: by the node that they are, or else by the tiles that they lie in. The heads of a vector,
+    /// and with them their runs, may have any width.
     pub(super) fn numbers_at(
         &mut self,
         position: u32,
@@ -380,11 +415,10 @@ impl<S: Source> Rule<'_, S> {
         from: u32,
         count: u32,
     ) -> Result<Vec<f32>, S::Error> {
-        if from.is_multiple_of(RUN) {
-            let words = self.read_at(position, place, from, count, 6)?;
+        if count.is_power_of_two() && count >= TILE_WORDS as u32 && from.is_multiple_of(count) {
+            let words = self.read_at(position, place, from, count, count.trailing_zeros())?;
             return Ok(words.into_iter().map(f32::from_bits).collect());
         }
-        // The heads of a vector may be no multiple of 64 wide, then their runs start at any tile or within one.
         let mut words = Vec::new();
         let (mut at, end) = (from, from + count);
         while at < end {

@@ -1,6 +1,6 @@
 //! Where each number of a position lies in the trace: every vector's offset, and the rule that makes its words.
 //!
-//! `docs/dispute.md` has the table; `contracts/src/court/Layout.sol` computes the same offsets.
+//! `docs/dispute.md` has the table; `contracts/src/court/answers/Layout.sol` computes the same offsets.
 
 use arith::RopeStyle;
 use model::{Config, Gate};
@@ -9,6 +9,8 @@ use model::{Config, Gate};
 pub const TILE_WORDS: usize = 16;
 /// A position has at most `2^25` words: a model of 70 billion parameters takes 17 million.
 const POSITION_BITS_MAX: u32 = 25;
+/// Lanes of a sum of products.
+pub(crate) const LANES: u32 = 16;
 /// Words under one node of the last level.
 pub const NODE_WORDS: usize = 64;
 /// Layers, and what follows the last one, start at a multiple of so many words, and no vector is aligned to more: so layers have
@@ -16,6 +18,9 @@ pub const NODE_WORDS: usize = 64;
 const ALIGNMENT_MAX: u32 = 4_096;
 /// Two nodes: the weights of 64 tokens, which one step reads, lie under one.
 const ALIGNMENT_MIN: u32 = 128;
+/// Words that one layer, or what follows the last one, has at most: the contract keeps where its vectors begin in 16 bits, in units of
+/// the least alignment, the last number of which means that there is none.
+const REGION_WORDS_MAX: u64 = 0xfffe * ALIGNMENT_MIN as u64;
 
 /// What of a model decides the layout of its trace and the rules of its words.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,6 +68,14 @@ pub enum ShapeError {
     /// The words of a position do not fit.
     #[error("a position of this model has {words} words, a trace holds {words_max}")]
     TooLarge {
+        /// Words that it needs.
+        words: u64,
+        /// Words that there are.
+        words_max: u64,
+    },
+    /// The words of a layer do not fit.
+    #[error("a layer of this model, or what follows the last one, has {words} words, a trace holds {words_max}")]
+    LayerTooLarge {
         /// Words that it needs.
         words: u64,
         /// Words that there are.
@@ -117,6 +130,18 @@ impl Shape {
     pub fn first_key(&self, layer: u32, position: u32) -> u32 {
         if self.is_local(layer) { (position + 1).saturating_sub(self.window_keys) } else { 0 }
     }
+
+    /// Which element of a vector of heads word `index` of [`Part::QueryTurned`] and [`Part::KeyKept`] is. A score is a sum in 16 lanes, to
+    /// which element i of a head adds in lane i modulo 16. Heads that fill the lanes lie there lane by lane, the lanes in the order in
+    /// which they meet when they are folded, so that what goes into a part of a score is one piece.
+    pub fn scored(&self, index: u32) -> u32 {
+        if !self.head_dim.is_multiple_of(LANES) {
+            return index;
+        }
+        let (per_lane, place) = (self.head_dim / LANES, index % self.head_dim);
+        let lane = (place / per_lane).reverse_bits() >> (u32::BITS - LANES.ilog2());
+        index - place + lane + LANES * (place % per_lane)
+    }
 }
 
 /// A vector of a position. A layer makes them in this order.
@@ -161,6 +186,70 @@ pub enum Part {
     Weights,
     Drawn,
     Links,
+}
+
+impl Part {
+    /// All of them; the contracts call each by its index here.
+    pub const ALL: [Self; 53] = [
+        Self::AttentionNorm,
+        Self::AttentionForm(Form::Quants32),
+        Self::AttentionForm(Form::Scales32),
+        Self::AttentionForm(Form::Quants256),
+        Self::AttentionForm(Form::Scales256),
+        Self::Query,
+        Self::Key,
+        Self::Value,
+        Self::QueryBias,
+        Self::KeyBias,
+        Self::ValueBias,
+        Self::QueryNorm,
+        Self::KeyNorm,
+        Self::QueryTurned,
+        Self::KeyTurned,
+        Self::KeyKept,
+        Self::ValueKept,
+        Self::Mixed,
+        Self::MixedForm(Form::Quants32),
+        Self::MixedForm(Form::Scales32),
+        Self::MixedForm(Form::Quants256),
+        Self::MixedForm(Form::Scales256),
+        Self::AttentionOutput,
+        Self::AttentionPostNorm,
+        Self::AttentionStream,
+        Self::FeedNorm,
+        Self::FeedForm(Form::Quants32),
+        Self::FeedForm(Form::Scales32),
+        Self::FeedForm(Form::Quants256),
+        Self::FeedForm(Form::Scales256),
+        Self::Gate,
+        Self::Up,
+        Self::Gated,
+        Self::GatedForm(Form::Quants32),
+        Self::GatedForm(Form::Scales32),
+        Self::GatedForm(Form::Quants256),
+        Self::GatedForm(Form::Scales256),
+        Self::Down,
+        Self::FeedPostNorm,
+        Self::FeedStream,
+        Self::FinalNorm,
+        Self::State,
+        Self::FinalForm(Form::Quants32),
+        Self::FinalForm(Form::Scales32),
+        Self::FinalForm(Form::Quants256),
+        Self::FinalForm(Form::Scales256),
+        Self::Logits,
+        Self::Best,
+        Self::Weights,
+        Self::Drawn,
+        Self::Links,
+        Self::Token,
+        Self::Embedding,
+    ];
+
+    /// What the contracts call it.
+    pub fn number(self) -> u8 {
+        Self::ALL.iter().position(|&part| part == self).unwrap_or(Self::ALL.len()) as u8
+    }
 }
 
 /// A part of a quantised vector.
@@ -231,15 +320,17 @@ impl Layout {
     /// [`ShapeError::TooLarge`].
     pub fn new(shape: &Shape) -> Result<Self, ShapeError> {
         let mut places = Vec::new();
-        let mut next = 0u64;
+        let (mut next, mut largest) = (0u64, 0);
         let mut put = |layer: u32, parts: Vec<(Part, u32)>| {
             next = next.next_multiple_of(ALIGNMENT_MAX.into());
+            let begin = next;
             for (part, length) in parts {
                 let alignment = u64::from(length.next_power_of_two().clamp(ALIGNMENT_MIN, ALIGNMENT_MAX));
                 let start = next.next_multiple_of(alignment);
                 next = start + u64::from(length);
                 places.push(Place { layer, part, start: start as u32, length });
             }
+            largest = (next - begin).next_multiple_of(ALIGNMENT_MAX.into()).max(largest);
             places.len()
         };
         let head = put(0, vec![(Part::Token, 1), (Part::Embedding, shape.width)]);
@@ -251,6 +342,9 @@ impl Layout {
         let (words, words_max) = (next, 1 << POSITION_BITS_MAX);
         if words > words_max {
             return Err(ShapeError::TooLarge { words, words_max });
+        }
+        if largest > REGION_WORDS_MAX {
+            return Err(ShapeError::LayerTooLarge { words: largest, words_max: REGION_WORDS_MAX });
         }
         let per_layer = (end - head) / shape.layers.max(1) as usize;
         Ok(Self { places, head, per_layer, layers: shape.layers })
@@ -271,12 +365,24 @@ impl Layout {
         self.words().next_power_of_two().trailing_zeros()
     }
 
+    /// The last vector that begins at or before `offset`.
+    pub fn at_or_before(&self, offset: u32) -> Option<Place> {
+        let after = self.places.partition_point(|place| place.start <= offset);
+        Some(self.places[after.checked_sub(1)?])
+    }
+
     /// The vector that holds the word at `offset`, and the word's index in it; `None` between vectors.
     pub fn locate(&self, offset: u32) -> Option<(Place, u32)> {
-        let after = self.places.partition_point(|place| place.start <= offset);
-        let place = self.places[after.checked_sub(1)?];
+        let place = self.at_or_before(offset)?;
         let index = offset - place.start;
         (index < place.length).then_some((place, index))
+    }
+
+    /// Words from where a layer begins to where the next one does; the first one begins at this offset.
+    pub fn layers(&self) -> (u32, u32) {
+        let begin = |place: Option<&Place>| place.map_or(0, |place| place.start);
+        let (first, second) = (begin(self.places.get(self.head)), begin(self.places.get(self.head + self.per_layer)));
+        (first, second - first)
     }
 
     /// The place of `part` in `layer`; a model that lacks the part has none.

@@ -6,6 +6,7 @@ mod source;
 mod table;
 pub mod tree;
 
+pub(crate) use layout::LANES;
 pub use layout::{Form, Layout, NODE_WORDS, Part, Place, Shape, ShapeError, TILE_WORDS};
 pub use record::{Answer, EngineTrace, TraceError, statement};
 pub use source::{MOVE_BITS, Trace, levels};

@@ -277,15 +277,18 @@ impl<'a> EngineTrace<'a> {
     /// Keys or values of an earlier position, which the cache still has.
     fn kept_words(&self, position: u32, offset: u32, count: usize) -> Option<Vec<u32>> {
         let (place, index) = self.statement.layout().locate(offset)?;
+        let shape = self.statement.shape;
         let is_value = match place.part {
             Part::KeyKept => false,
             Part::ValueKept => true,
             _ => return None,
         };
         let (keys, values) = self.cache.kept(place.layer as usize, position as usize)?;
-        let row = if is_value { values } else { keys };
-        let at = |i: usize| row.get(index as usize + i).map_or(0, |x| x.to_bits());
-        Some((0..count).map(at).collect())
+        let at = |index: u32| {
+            let found = if is_value { values.get(index as usize) } else { keys.get(shape.scored(index) as usize) };
+            found.map_or(0, |x| x.to_bits())
+        };
+        Some((index..index + count as u32).map(at).collect())
     }
 }
 
@@ -416,7 +419,12 @@ struct Recorder<'a> {
 impl Recorder<'_> {
     /// Puts rows of a vector into the words of the rows from `first` on.
     fn put(&mut self, layer: u32, part: Part, first: usize, rows: impl Iterator<Item = Vec<u32>>) {
-        for (words, row) in self.rows[first..].iter_mut().zip(rows) {
+        let shape = self.statement.shape;
+        let is_scored = matches!(part, Part::QueryTurned | Part::KeyKept);
+        for (words, mut row) in self.rows[first..].iter_mut().zip(rows) {
+            if is_scored {
+                row = (0..row.len() as u32).map(|index| row[shape.scored(index) as usize]).collect();
+            }
             put(self.statement.layout(), words, layer, part, &row);
         }
     }
