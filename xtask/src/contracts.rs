@@ -12,7 +12,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Map, Value, json};
 
-use crate::command::{is_installed, program, run, run_lines};
+use crate::command::{cargo, is_installed, program, run, run_lines};
 use crate::test::Tally;
 use crate::{layout, setup};
 
@@ -44,6 +44,9 @@ enum Part {
     /// Have Slither look at the contracts
     Analyse,
 }
+
+/// What writes the vectors that the contracts and the crates answer alike: package and example.
+const VECTORS: [(&str, &str); 2] = [("arith", "judge_vectors"), ("ledger", "dispute_vectors")];
 
 /// Files to check in, by their path from the folder of the contracts.
 type Files = BTreeMap<PathBuf, String>;
@@ -80,6 +83,7 @@ fn all(options: &Options, tally: &mut Tally) -> Result<()> {
     run(&mut forge(&["build", "--skip", "test"]))?;
     let mut files = artefacts(&layout::contracts_out().join("out"))?;
     if options.only.is_none() {
+        vectors(options.check)?;
         test(options, tally)?;
         files.extend(gas_snapshots()?);
     }
@@ -87,6 +91,15 @@ fn all(options: &Options, tally: &mut Tally) -> Result<()> {
         slither::analyse()?;
     }
     if options.check { compare(&files) } else { write(&files, options.only.is_none()) }
+}
+
+/// Writes the vectors, or fails if those that are checked in are not what the crates make.
+fn vectors(is_check: bool) -> Result<()> {
+    for (package, example) in VECTORS {
+        let mut command = cargo(&["run", "--locked", "--package", package, "--example", example, "--"]);
+        run(command.args(is_check.then_some("--check")))?;
+    }
+    Ok(())
 }
 
 /// Installs the compiler, forge and the libraries at the versions of the lock file, unless they are there.
