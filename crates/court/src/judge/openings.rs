@@ -213,13 +213,14 @@ impl<'a> Openings<'a> {
         (start, count, height): (u64, usize, u32),
         (base, root): (u32, Digest),
     ) -> Result<(Vec<u32>, Seen<&'a [Digest]>), OpeningError> {
-        let (top, known) = match seen.as_ref().map(|seen| (seen, seen.way(start, count, height, base))) {
-            Some((seen, Way::Shown(skipped))) => {
-                return Ok((seen.words[skipped..skipped + count].to_vec(), seen.clone()));
+        let (mut top, mut known) = (base.max(height), root);
+        if let Some(seen) = seen {
+            match seen.way(start, count, height, base) {
+                Way::Shown(skipped) => return Ok((seen.words[skipped..skipped + count].to_vec(), seen)),
+                Way::Beside(fork) => (top, known) = (fork, seen.path[(fork - seen.height) as usize]),
+                Way::Apart => {}
             }
-            Some((seen, Way::Beside(top))) => (top, seen.path[(top - seen.height) as usize]),
-            Some((_, Way::Apart)) | None => (base.max(height), root),
-        };
+        }
         let words = self.words(count)?;
         let path = self.hashes((top - height) as usize)?;
         let found = tree::climb(tree::node_of(&words, height), start >> height, path);
