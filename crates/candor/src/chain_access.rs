@@ -3,7 +3,6 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use claim::{Amount, HostKey};
@@ -88,14 +87,6 @@ impl Ledger {
             );
         }
         Ok(token)
-    }
-
-    /// The time that the next block will have, as far as anybody knows, in seconds since 1970.
-    pub(crate) async fn now(&self) -> anyhow::Result<u64> {
-        let (_, head) = self.client.head().await?;
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        // A chain without traffic may have an old head, and a development chain may be ahead of its time.
-        Ok(head.max(wall))
     }
 
     /// The account of a key, whatever it has.

@@ -46,12 +46,8 @@ impl Shop {
     ) -> anyhow::Result<Self> {
         let named = context.config.merge("chain", options)?;
         let is_named = named.chain.is_some() || named.deployment.is_some();
-        let embedded = match Client::connect(USUAL_URL).await {
-            Err(LedgerError::Unreachable { .. }) if !is_named => {
-                Some(Embedded::start(&context.config.data, USUAL_PORT).await?)
-            }
-            _ => None,
-        };
+        let is_missing = !is_named && matches!(Client::connect(USUAL_URL).await, Err(LedgerError::Unreachable { .. }));
+        let embedded = if is_missing { Some(Embedded::start(&context.config.data, USUAL_PORT).await?) } else { None };
         let ledger = Ledger::open(context, options).await?;
         let token = ledger.dollar(None).await?;
         let host = key.address();

@@ -62,6 +62,10 @@ artefacts! {
 }
 
 impl Artefact {
+    /// The judge's chapters, in the order in which its constructor takes them.
+    pub const CHAPTERS: [Self; 5] =
+        [Self::WordChapter, Self::ProductChapter, Self::NormChapter, Self::AttentionChapter, Self::DrawChapter];
+
     /// The code that deploys it, with its constructor's arguments behind.
     ///
     /// # Panics

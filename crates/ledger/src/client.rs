@@ -3,7 +3,7 @@
 mod http;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use alloy::consensus::{SignableTransaction as _, TxEip1559, TxEnvelope};
 use alloy::eips::eip2718::Encodable2718 as _;
@@ -151,6 +151,18 @@ impl Client {
         let (number, _, _, time) = block
             .ok_or_else(|| LedgerError::Answer { method: "eth_getBlockByNumber", reason: "no block".to_owned() })?;
         Ok((number, time))
+    }
+
+    /// The time that the next block will have, as far as anybody knows, in seconds since 1970.
+    ///
+    /// # Errors
+    ///
+    /// The chain does not answer.
+    pub async fn now(&self) -> Result<u64, LedgerError> {
+        let (_, head) = self.head().await?;
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        // A chain without traffic may have an old head, and a development chain may be ahead of its time.
+        Ok(head.max(wall))
     }
 
     /// Number, hash, parent and time of a block.

@@ -79,15 +79,8 @@ impl Deployment {
         let first = account.nonce().await?;
         let court = account.address().create(first + if with_dollar { 12 } else { 11 });
         let mut deployer = Deployer { account, progress };
-        let chapters = [
-            Artefact::WordChapter,
-            Artefact::ProductChapter,
-            Artefact::NormChapter,
-            Artefact::AttentionChapter,
-            Artefact::DrawChapter,
-        ];
         let mut at = [Address::ZERO; 5];
-        for (address, chapter) in at.iter_mut().zip(chapters) {
+        for (address, chapter) in at.iter_mut().zip(Artefact::CHAPTERS) {
             *address = deployer.create(chapter, &[]).await?;
         }
         let [words, products, norms, attention, draws] = at;

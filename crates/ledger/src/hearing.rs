@@ -1,7 +1,7 @@
 //! A dispute from a party's seat: found on the chain, followed through its events, and played to its end.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use alloy::primitives::{Address, B256, U256};
 use alloy::rpc::types::{Filter, Log};
@@ -247,7 +247,7 @@ impl Hearing {
                 let what = self.game.next_move();
                 let input = player.play(&self.game.state)?;
                 self.act(what, self.game.call(&input), tell).await?;
-            } else if self.now().await? > self.game.state.deadline() {
+            } else if self.account.client().now().await? > self.game.state.deadline() {
                 self.act("timeout: the other side was silent", self.game.call(&Input::Timeout), tell).await?;
             } else {
                 tokio::time::sleep(PERIOD).await;
@@ -263,12 +263,6 @@ impl Hearing {
             Err(error) => return Err(error.into()),
         }
         Ok(())
-    }
-
-    /// The time that the next block will have, as far as anybody knows.
-    async fn now(&self) -> Result<u64, LedgerError> {
-        let (_, head) = self.account.client().head().await?;
-        Ok(head.max(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()))
     }
 }
 

@@ -86,14 +86,7 @@ impl Hall {
 
     fn deploy(&mut self) {
         let number = |x: u64| U256::from(x);
-        let chapters = [
-            Artefact::WordChapter,
-            Artefact::ProductChapter,
-            Artefact::NormChapter,
-            Artefact::AttentionChapter,
-            Artefact::DrawChapter,
-        ];
-        let [words, products, norms, attention, draws] = chapters.map(|chapter| self.create(chapter, &[]));
+        let [words, products, norms, attention, draws] = Artefact::CHAPTERS.map(|chapter| self.create(chapter, &[]));
         let arguments = (words, products, norms, attention, draws).abi_encode_params();
         self.judge = self.create(Artefact::ArithmeticJudge, &arguments);
         self.dollar = self.create(Artefact::DevDollar, &[]);

@@ -387,7 +387,7 @@ fn close(context: &Context<'_>, command: &Close) -> anyhow::Result<Exit> {
 
 /// The client's way: ask, wait, close.
 async fn ask_or_finish(ledger: &Ledger, account: &Account, entry: &Entry, journal: &mut Journal) -> anyhow::Result<()> {
-    let now = ledger.now().await?;
+    let now = ledger.client.now().await?;
     match channel::standing(&ledger.client, entry.domain, entry.id()).await?.stage {
         Stage::Open => {
             let (sent, closable_at) = channel::request_close(account, entry.domain, &entry.terms).await?;
@@ -453,7 +453,7 @@ async fn print_one(context: &Context<'_>, ledger: &Ledger, entry: &Entry, journa
         body["transactions"] = serde_json::to_value(journal)?;
         return output::json(&body);
     }
-    let now = ledger.now().await?;
+    let now = ledger.client.now().await?;
     output::line(&format!("channel    {}", entry.id()))?;
     output::line(&format!("client     {}", entry.terms.client))?;
     output::line(&format!("host       {}", entry.terms.host))?;
@@ -467,7 +467,7 @@ async fn print_all(context: &Context<'_>, ledger: &Ledger, rows: &[(Entry, Stand
     if context.output.is_json() {
         return rows.iter().try_for_each(|(entry, standing)| output::json(&body(entry, standing)));
     }
-    let now = ledger.now().await?;
+    let now = ledger.client.now().await?;
     let cells: Vec<Vec<String>> = rows
         .iter()
         .map(|(entry, standing)| {

@@ -1,6 +1,5 @@
 //! `candor dispute`: bring a receipt that does not hold before the court.
 
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +17,7 @@ use ledger::{Account, Address, LedgerError, dispute, dollar, stake};
 use model::Model;
 use serde_json::json;
 
+use super::verify::VerifyOptions;
 use super::{Context, block_on};
 use crate::chain_access::{ChainOptions, Journal, Ledger, Signer, distance};
 use crate::exit::Exit;
@@ -43,15 +43,8 @@ pub(crate) struct Dispute {
     /// Dollars that each side puts up, the court's least by default
     #[arg(long, value_name = "AMOUNT")]
     bond: Option<Dollars>,
-    /// Address of the gateway that has the receipt of an ID, `http://127.0.0.1:7411` by default
-    #[arg(long, value_name = "URL")]
-    gateway: Option<String>,
-    /// The model to compute with; found by the receipt's model root by default
-    #[arg(long, value_name = "NAME|FILE.gguf")]
-    model: Option<String>,
-    /// Threads to compute with, all cores by default
-    #[arg(long, value_name = "N")]
-    threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    verify: VerifyOptions,
     /// A file that `candor ask --receipt` wrote (`-` for standard input), or a receipt id
     #[arg(value_name = "FILE|ID")]
     receipt: String,
@@ -71,14 +64,15 @@ struct Challenger<'a> {
 
 /// Runs the command.
 pub(crate) fn run(context: &Context<'_>, command: &Dispute) -> anyhow::Result<Exit> {
-    let document = replay::read(&command.receipt, command.gateway.as_deref()).context("the receipt cannot be read")?;
+    let document =
+        replay::read(&command.receipt, command.verify.gateway.as_deref()).context("the receipt cannot be read")?;
     let signed = document.receipt;
     let evidence = document
         .evidence
         .context("the receipt comes without evidence; get both with `candor verify ID` from the gateway that has it")?;
-    let machine = machine::build(command.threads, context.environment)?;
+    let machine = machine::build(command.verify.threads, context.environment)?;
     let bench = Bench { context, fetcher: context.fetcher(), machine };
-    let (model, path) = match bench.model(command.model.as_deref(), &signed, &evidence)? {
+    let (model, path) = match bench.model(command.verify.model.as_deref(), &signed, &evidence)? {
         Search::Found { model, path, .. } => (*model, path),
         Search::Missing { reason } => bail!("{reason}"),
     };
@@ -210,7 +204,7 @@ impl Challenger<'_> {
                 "transactions": journal,
             }));
         }
-        let left = distance(state.deadline().saturating_sub(ledger.now().await?));
+        let left = distance(state.deadline().saturating_sub(ledger.client.now().await?));
         output::line(&format!("dispute {} over {}", opened.id, opened.receipt))?;
         output::line(&format!("{} is to move, or loses {left}", side(state.turn())))?;
         let path = Path::new(&self.command.receipt).display();

@@ -183,7 +183,7 @@ fn take_back(context: &Context<'_>, command: &Unstake) -> anyhow::Result<()> {
         };
         let account = ledger.account(key, None).await?;
         let mut journal = Journal::default();
-        let now = ledger.now().await?;
+        let now = ledger.client.now().await?;
         for withdrawal in stake::withdrawals(&ledger.client, vault, host).await? {
             if withdrawal.mature_at <= now {
                 let (sent, paid) = stake::claim(&account, vault, withdrawal.id).await?;
@@ -247,7 +247,7 @@ async fn print(context: &Context<'_>, ledger: &Ledger, host: Address, journal: &
     if !registration.endpoint.is_empty() {
         output::line(&format!("endpoint  {}", registration.endpoint))?;
     }
-    let now = ledger.now().await?;
+    let now = ledger.client.now().await?;
     waiting.iter().try_for_each(|withdrawal| {
         let when = distance(withdrawal.mature_at.saturating_sub(now));
         output::line(&format!("leaving   {} dollars, to be claimed {when}", dollars(withdrawal.amount)))

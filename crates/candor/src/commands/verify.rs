@@ -40,13 +40,13 @@ pub(crate) struct Verify {
 pub(crate) struct VerifyOptions {
     /// Address of the gateway that has the receipt of an ID, `http://127.0.0.1:7411` by default
     #[arg(long, value_name = "URL")]
-    gateway: Option<String>,
+    pub(crate) gateway: Option<String>,
     /// The model to compute with; found by the receipt's model root by default
     #[arg(long, value_name = "NAME|FILE.gguf")]
-    model: Option<String>,
+    pub(crate) model: Option<String>,
     /// Threads to compute with, all cores by default
     #[arg(long, value_name = "N")]
-    threads: Option<NonZeroUsize>,
+    pub(crate) threads: Option<NonZeroUsize>,
 }
 
 /// Positions of the answer, from the first to one past the last.

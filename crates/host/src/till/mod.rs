@@ -81,8 +81,8 @@ pub struct Till {
     terms: PaymentTerms,
     clerk: Clerk,
     book: ChannelBook,
-    /// Vouchers that were given to earlier runs.
-    kept: BTreeMap<ChannelId, SignedVoucher>,
+    /// What the vouchers are over that were given to earlier runs.
+    kept: BTreeMap<ChannelId, Amount>,
     channels: Mutex<BTreeMap<ChannelId, Arc<Channel>>>,
     lookups: Semaphore,
 }
@@ -123,7 +123,7 @@ impl Till {
             entry.domain == terms.domain && entry.terms.host == terms.host && entry.terms.token == terms.token
         };
         let entries = book.entries()?.into_iter().filter(is_mine);
-        let kept = entries.filter_map(|entry| Some((entry.id(), entry.voucher?))).collect();
+        let kept = entries.map(|entry| (entry.id(), entry.paid())).collect();
         let clerk = Clerk::start(book.clone());
         let (channels, lookups) = (Mutex::default(), Semaphore::new(LOOKUPS_MAX));
         Ok(Self { client, terms, clerk, book, kept, channels, lookups })
@@ -254,7 +254,7 @@ impl Till {
     fn enter(&self, terms: ChannelTerms, id: ChannelId, standing: &Standing, asked: Instant) -> Arc<Channel> {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         let channel = channels.entry(id).or_insert_with(|| {
-            let kept = self.kept.get(&id).map_or(Amount::new(0), |kept| kept.voucher.amount());
+            let kept = self.kept.get(&id).copied().unwrap_or(Amount::new(0));
             let account = Account::new(standing.capacity(), kept.max(standing.settled), self.terms.credit);
             let state = State { account, stage: standing.stage, asked: None, seen: BTreeMap::new() };
             Arc::new(Channel { terms, id, state: Mutex::new(state) })

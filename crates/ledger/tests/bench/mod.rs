@@ -25,14 +25,7 @@ impl Bench {
         let caller = config.keys[0].address();
         let chain = Chain::new(config, 0);
         let mut bench = Self { chain, caller, court: Address::ZERO, judge: Address::ZERO };
-        let chapters = [
-            Artefact::WordChapter,
-            Artefact::ProductChapter,
-            Artefact::NormChapter,
-            Artefact::AttentionChapter,
-            Artefact::DrawChapter,
-        ];
-        let [words, products, norms, attention, draws] = chapters.map(|chapter| bench.deploy(chapter, &[]));
+        let [words, products, norms, attention, draws] = Artefact::CHAPTERS.map(|chapter| bench.deploy(chapter, &[]));
         let arguments = (words, products, norms, attention, draws).abi_encode_params();
         bench.judge = bench.deploy(Artefact::ArithmeticJudge, &arguments);
         let others = [Address::ZERO; 3];
